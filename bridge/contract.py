@@ -1,0 +1,266 @@
+"""What every adapter offers the core, and what it gets from it.
+
+Arrows point one way: adapters import this module and `bridge.model`; the core knows adapters only by these Protocols
+and finds them through the entry point group ``rialto.adapters``. What an adapter can do beyond `Adapter` it shows by
+also being one of the small optional Protocols below, which the core checks once, at start.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel
+
+from bridge.capabilities import Capabilities
+from bridge.model.address import Address, Person, Place
+from bridge.model.event import Event, State
+from bridge.model.message import MessageKind, Text
+from bridge.model.result import Failure, Reason, Receipt
+from bridge.model.room import Member
+from bridge.names import Names
+
+ENTRY_POINTS = "rialto.adapters"
+
+
+class Voice(StrEnum):
+    """Who says a part on the network: the speaker's own puppet, or the bot in the speaker's name."""
+
+    PUPPET = "puppet"
+    BOT = "bot"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One wire unit of a delivery, ready to be sent.
+
+    `id` is unique and the same at every attempt: what an adapter stamps on the wire to know its own again, and makes
+    its transaction id of. It holds ASCII letters, digits and ``-`` only. With `Voice.BOT`, `text` already carries the
+    speaker's name as the downgrade marked it. `source` is the native id of the message in its own network.
+    """
+
+    id: str
+    place: Place
+    speaker: Person
+    voice: Voice
+    kind: MessageKind
+    text: Text
+    when: float
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A part has been given to the connection, in order.
+
+    `confirmation` ends with a `Receipt` or raises `SendError`. `throttled`: the part is held back by flood control,
+    and nobody else should wait for it.
+    """
+
+    confirmation: asyncio.Future[Receipt]
+    throttled: bool = False
+
+
+class SendError(Exception):
+    """A part, a join, a topic could not be brought to the network.
+
+    `temporary`: the same may succeed later, `retry_after` seconds from now where the network said so. A permanent one
+    goes back to the sender with `failure`, as their network says it.
+    """
+
+    def __init__(
+        self, failure: Failure, *, temporary: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+        self.temporary = temporary
+        self.retry_after = retry_after
+
+    @classmethod
+    def permanent(cls, reason: Reason, text: str) -> "SendError":
+        """It will not succeed however often it is tried."""
+        return cls(Failure(reason, text))
+
+    @classmethod
+    def passing(cls, reason: Reason, text: str, retry_after: float | None = None) -> "SendError":
+        """It may succeed later."""
+        return cls(Failure(reason, text), temporary=True, retry_after=retry_after)
+
+
+class NoPuppetError(Exception):
+    """This person gets no puppet here now (a limit is reached, the place forbids it): the bot speaks for them."""
+
+
+class StartError(Exception):
+    """The adapter cannot work as configured. The text says what is wrong and what to do."""
+
+
+class Core(Protocol):
+    """What an adapter is given when it starts. One instance per network; all calls on the event loop."""
+
+    network: str
+
+    async def accept(self, *items: Event | State) -> None:
+        """Take in what the network said. Returns when it is durable: acknowledge to the source only then.
+
+        Items of one call, and of calls in the order they were made, keep their order. An event whose origin is known
+        already is dropped here. May wait for a disk; raises `asyncio.CancelledError` only.
+        """
+
+    def online(self) -> None:
+        """The network can be spoken to now. Lanes and reconciliation (re)start.
+
+        After `offline`, every puppet of this network is taken to be absent unless the adapter is a `Keeping` one.
+        """
+
+    def offline(self, failure: Failure) -> None:
+        """The network cannot be spoken to for now; say why. Lanes wait, nothing fails, nothing is asked meanwhile."""
+
+    def ignored(self, what: str, native_id: str = "") -> None:
+        """Something came in that is not bridged; `what` is a short stable label (``typing``, ``own echo``).
+
+        Counted, and logged at debug level. For content that a person said use `Event` with `Opaque` instead.
+        """
+
+    def confirmed(self, part_id: str, receipt: Receipt) -> None:
+        """A part was seen on the network though nobody waits for it any more: the echo of what was sent before a
+        restart. Confirmations of handed-over parts go through `Handover.confirmation`."""
+
+    def recall(self, prefix: str = "") -> Mapping[str, str]:
+        """What this network's adapter was told to remember, by key. From memory; never blocks."""
+
+    async def remember(self, values: Mapping[str, str | None]) -> None:
+        """Keep small values durably under their keys; None forgets. Returns when they are durable."""
+
+    def members(self, network: str | None = None) -> Sequence[Member]:
+        """The configured members (places) of this network, or of another one."""
+
+    def last_seen(self, place: Place) -> float | None:
+        """When (seconds since the epoch) the newest event accepted from the place was said; None if none ever was."""
+
+    @property
+    def names(self) -> Names:
+        """How people and rooms of every network are named on every other."""
+
+
+class Adapter(Protocol):
+    """One attachment to one network. Built by its `Factory`, driven by the core from one event loop."""
+
+    async def start(self, core: Core) -> None:
+        """Begin to connect, and return. Called once. Must not wait for the network; tell `Core.online` when it is
+        there and keep reconnecting by itself. Raises `StartError` if it never can."""
+
+    async def stop(self) -> None:
+        """Say good-bye and let go of everything, in a few seconds. Called once; afterwards nothing is called."""
+
+    def capabilities(self, place: Place, speaker: Person, voice: Voice) -> Capabilities:
+        """What can be expressed there now, by that voice. Called before each delivery; must not block."""
+
+    def send(self, part: Part) -> Handover:
+        """Give a part to the connection. Must not block. Calls for one place are made in their order.
+
+        Raises `SendError`: temporary if the connection is down, permanent if the part can never be sent.
+        """
+
+
+@runtime_checkable
+class Puppeteer(Protocol):
+    """Foreign people can appear as members of a place. Without it, the bot speaks for everybody."""
+
+    async def join(self, place: Place, person: Person) -> None:
+        """Make the person's puppet present and named; returns when others can see it. Idempotent.
+
+        The core bounds the time it waits, and the number of calls under way by `joins_in_flight`. Raises
+        `NoPuppetError`, `SendError`.
+        """
+
+    async def leave(self, place: Place, address: Address, reason: str | None) -> None:
+        """Take the puppet out of the place. Idempotent. Never called while its deliveries to the place wait."""
+
+    async def rename(self, place: Place, person: Person) -> None:
+        """Show the person's new name. Never called while the puppet's deliveries to the place wait."""
+
+    @property
+    def joins_in_flight(self) -> int:
+        """How many `join`, `leave` and `rename` calls the network bears at once."""
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """Puppets stay in their places while we are away (Matrix): `Core.offline` does not make them absent."""
+
+    async def present(self, place: Place) -> Iterable[Person]:
+        """Whose puppets are in the place now, by what name. Called when the network comes online."""
+
+
+@runtime_checkable
+class Topical(Protocol):
+    """The place's topic can be set."""
+
+    async def set_topic(self, place: Place, text: str, by: Person | None) -> None:
+        """Set the topic, cut to the network's limit. What is read back afterwards is reported with ``own=True``.
+
+        Raises `SendError`.
+        """
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A person can be told something in private, or as privately as the network allows."""
+
+    async def tell(self, place: Place, person: Person, text: str, about: str | None) -> None:
+        """Tell `person`, who spoke in `place`, one line of text; `about` is the native id of what they said.
+
+        Used for failures: "your message was not delivered to ...". Raises `SendError`.
+        """
+
+
+@runtime_checkable
+class Rechecking(Protocol):
+    """The network can say whether a part that was being sent when we died has arrived."""
+
+    async def recheck(self, parts: Sequence[Part]) -> Mapping[str, Receipt]:
+        """Of these parts, all for one place, the receipts of those that are known to have arrived, by part id.
+
+        Called once per place after a restart, when the network is online, before the lane sends anything. The others
+        are sent again with the same part id. Raises `SendError` (temporary) when it cannot tell yet.
+        """
+
+
+@runtime_checkable
+class Routed(Protocol):
+    """The adapter answers HTTP requests, all below its own prefix ``/NETWORK/``."""
+
+    async def handle(self, request: Any) -> Any:
+        """Answer one `aiohttp.web.Request` with a `aiohttp.web.StreamResponse`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a factory may know of the rest of the configuration.
+
+    `http_url` is where the homeserver can reach this network's routes; `folder` is where relative paths start.
+    """
+
+    network: str
+    http_url: str
+    folder: Path
+
+
+class Factory(Protocol):
+    """One kind of network: the object an entry point of `ENTRY_POINTS` names. `kind` is the entry point's name."""
+
+    kind: ClassVar[str]
+    settings: ClassVar[type[BaseModel]]
+    """The keys of a network of this kind, besides ``kind``. Unknown keys are refused by the core."""
+
+    def create(self, settings: Any, context: Context) -> Adapter:
+        """Build the adapter; no I/O."""
+
+    def place(self, native: str, settings: Any) -> str:
+        """The canonical native id of a configured room place. Raises `ValueError` saying what to write instead."""
+
+    def registration(self, settings: Any, context: Context) -> str:
+        """The text an operator adds to their server's configuration, with a word on where it goes."""

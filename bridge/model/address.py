@@ -1,0 +1,96 @@
+"""Who, and where: addresses of people, and the places messages go to.
+
+An `Address` is at once what RFC 2778 calls a presentity and an instant inbox; its printable forms are the ``pres:``
+and ``im:`` URIs of RFC 3859 and RFC 3860. Inside the gateway an address is qualified by the *network*, the name of
+one configured attachment, which stands where a domain would stand.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Self
+from urllib.parse import quote, unquote_to_bytes
+
+NETWORK_NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
+"""What a network may be called (design, names): short, lower case, and never mistaken for a domain."""
+
+# RFC 3922 section 3.1 as repaired by RFC 6068's rules for mailto-like URIs: what may stand unencoded.
+_URI_SAFE = "-._~!$*+="
+
+Scheme = Literal["im", "pres"]
+
+
+class AddressError(ValueError):
+    """The text is not an address, or not of the form asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One person as one network knows them.
+
+    `native` is the canonical native id, made by that network's adapter alone: a bare JID, a MUC occupant's
+    ``room@conference/occupant-id``, a Matrix user id, an IRC nick folded by the network's CASEMAPPING.
+    """
+
+    network: str
+    native: str
+
+    def __str__(self) -> str:
+        return f"{self.network}:{self.native}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` wrote. Raises `AddressError`."""
+        network, colon, native = text.partition(":")
+        if not colon or not native or not NETWORK_NAME.fullmatch(network):
+            raise AddressError(f"{text!r} is not an address; write NETWORK:ID, for example libera:kestrel")
+        return cls(network, native)
+
+    def uri(self, scheme: Scheme) -> str:
+        """The ``im:`` (RFC 3860 appendix A) or ``pres:`` (RFC 3859 appendix A) URI, network-qualified."""
+        return f"{scheme}:{quote(self.native, safe=_URI_SAFE)}@{self.network}"
+
+    @classmethod
+    def from_uri(cls, uri: str) -> Self:
+        """Read a URI as `uri` writes it, in any percent-encoding. Raises `AddressError`."""
+        scheme, colon, rest = uri.partition(":")
+        if not colon or scheme.lower() not in ("im", "pres"):
+            raise AddressError(f"{uri!r} is not an im: or pres: URI")
+        mailbox = rest.partition("?")[0]
+        local, at, network = mailbox.partition("@")
+        if not at or not local or not NETWORK_NAME.fullmatch(network):
+            raise AddressError(f"{uri!r} names no inbox on a network")
+        try:
+            return cls(network, unquote_to_bytes(local).decode())
+        except UnicodeDecodeError as error:
+            raise AddressError(f"{uri!r} is not percent-encoded UTF-8") from error
+
+
+class PlaceKind(StrEnum):
+    """What a place is: a room many read, or a conversation with one user."""
+
+    ROOM = "room"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where messages go on one network. `native` is the room's or user's canonical native id there."""
+
+    network: str
+    native: str
+    kind: PlaceKind = PlaceKind.ROOM
+
+    def __str__(self) -> str:
+        return f"{self.network}:{self.native}"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An address and the name its owner shows right now: a display name or a nick, as the network spells it."""
+
+    address: Address
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.address})"
