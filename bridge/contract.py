@@ -70,9 +70,7 @@ class SendError(Exception):
     goes back to the sender with `failure`, as their network says it.
     """
 
-    def __init__(
-        self, failure: Failure, *, temporary: bool = False, retry_after: float | None = None
-    ) -> None:
+    def __init__(self, failure: Failure, *, temporary: bool = False, retry_after: float | None = None) -> None:
         super().__init__(str(failure))
         self.failure = failure
         self.temporary = temporary
