@@ -116,6 +116,12 @@ class Core(Protocol):
     def offline(self, failure: Failure) -> None:
         """The network cannot be spoken to for now; say why. Lanes wait, nothing fails, nothing is asked meanwhile."""
 
+    def inside(self, place: Place, failure: Failure | None) -> None:
+        """Whether the bot is in a configured place: None when it is, else why not, and what to do.
+
+        Told at every change.
+        """
+
     def ignored(self, what: str, native_id: str = "") -> None:
         """Something came in that is not bridged; `what` is a short stable label (``typing``, ``own echo``).
 
@@ -178,7 +184,11 @@ class Puppeteer(Protocol):
         """Take the puppet out of the place. Idempotent. Never called while its deliveries to the place wait."""
 
     async def rename(self, place: Place, person: Person) -> None:
-        """Show the person's new name. Never called while the puppet's deliveries to the place wait."""
+        """Show the person's new name. Raises `SendError`.
+
+        While deliveries of the puppet to the place wait, called only for the one at the head of them, when that was
+        said under the new name: what was said under the old one has been handed over by then.
+        """
 
     @property
     def joins_in_flight(self) -> int:
@@ -190,7 +200,9 @@ class Keeping(Protocol):
     """Puppets stay in their places while we are away (Matrix): `Core.offline` does not make them absent."""
 
     async def present(self, place: Place) -> Iterable[Person]:
-        """Whose puppets are in the place now, by what name. Called when the network comes online."""
+        """Whose puppets are in the place now, by what name: all of them. Called when the network comes online, and
+        again later if it failed. Raises `SendError`.
+        """
 
 
 @runtime_checkable
@@ -222,8 +234,9 @@ class Rechecking(Protocol):
     async def recheck(self, parts: Sequence[Part]) -> Mapping[str, Receipt]:
         """Of these parts, all for one place, the receipts of those that are known to have arrived, by part id.
 
-        Called once per place after a restart, when the network is online, before the lane sends anything. The others
-        are sent again with the same part id. Raises `SendError` (temporary) when it cannot tell yet.
+        Called after a restart and also after each broken connection, when the network is online and parts are in
+        doubt, before the lane sends anything more. The others are sent again with the same part id. Raises
+        `SendError` (temporary) when it cannot tell yet.
         """
 
 

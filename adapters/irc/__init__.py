@@ -1,0 +1,43 @@
+"""IRC: one bot, and a connection of its own for every foreign person that is to be seen."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+
+from adapters.irc.adapter import IrcAdapter
+from adapters.irc.ids import canonical_channel
+from adapters.irc.settings import IrcSettings
+from bridge.contract import Adapter, Context
+
+__all__ = ["ADAPTER", "IrcFactory", "IrcSettings"]
+
+_REGISTRATION = """\
+An IRC network needs nothing to be registered: {nick} and its puppets connect to {server} as ordinary users.
+What its operators can do to make it run well:
+
+  * allow {connections} connections from this host (ngIRCd: MaxConnectionsIP; InspIRCd: localmax, globalmax);
+  * lift flood control for them, after which `flood: {{burst, per_second}}` may be raised here;
+  * give {nick} a place in channels that are locked (an invitation, a key under `rooms`, or an exception from +i).
+"""
+
+
+class IrcFactory:
+    """Builds IRC networks from their settings."""
+
+    kind: ClassVar[str] = "irc"
+    settings: ClassVar[type[BaseModel]] = IrcSettings
+
+    def create(self, settings: Any, context: Context) -> Adapter:
+        """Build the adapter; no I/O."""
+        return IrcAdapter(settings, context)
+
+    def place(self, native: str, settings: Any) -> str:
+        """A channel's canonical name. Raises `ValueError` saying what to write instead."""
+        return canonical_channel(native)
+
+    def registration(self, settings: Any, context: Context) -> str:
+        """There is nothing to register; what helps all the same."""
+        return _REGISTRATION.format(nick=settings.nick, server=settings.server, connections=settings.puppets + 1)
+
+
+ADAPTER = IrcFactory()

@@ -17,6 +17,10 @@ NETWORK_NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 # RFC 3922 section 3.1 as repaired by RFC 6068's rules for mailto-like URIs: what may stand unencoded.
 _URI_SAFE = "-._~!$*+="
 
+_BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_LINE_BREAKING = re.compile(r"[\x00\r\n]")
+"""What no network has in an id, and what would end a line or a string somewhere on the way."""
+
 Scheme = Literal["im", "pres"]
 
 
@@ -42,7 +46,7 @@ class Address:
     def parse(cls, text: str) -> Self:
         """Read what `str` wrote. Raises `AddressError`."""
         network, colon, native = text.partition(":")
-        if not colon or not native or not NETWORK_NAME.fullmatch(network):
+        if not colon or not native or not NETWORK_NAME.fullmatch(network) or _LINE_BREAKING.search(native):
             raise AddressError(f"{text!r} is not an address; write NETWORK:ID, for example libera:kestrel")
         return cls(network, native)
 
@@ -52,18 +56,25 @@ class Address:
 
     @classmethod
     def from_uri(cls, uri: str) -> Self:
-        """Read a URI as `uri` writes it, in any percent-encoding. Raises `AddressError`."""
+        """Read a URI as `uri` writes it, in any percent-encoding; the network, as a host, in any case.
+
+        Headers (``?subject=...``) are not part of an address and are left out. Raises `AddressError`.
+        """
         scheme, colon, rest = uri.partition(":")
         if not colon or scheme.lower() not in ("im", "pres"):
             raise AddressError(f"{uri!r} is not an im: or pres: URI")
         mailbox = rest.partition("?")[0]
-        local, at, network = mailbox.partition("@")
-        if not at or not local or not NETWORK_NAME.fullmatch(network):
+        local, at, host = mailbox.partition("@")
+        network = host.lower()
+        if not at or not local or not host.isascii() or not NETWORK_NAME.fullmatch(network):
             raise AddressError(f"{uri!r} names no inbox on a network")
         try:
-            return cls(network, unquote_to_bytes(local).decode())
-        except UnicodeDecodeError as error:
+            native = unquote_to_bytes(local).decode()
+        except UnicodeError as error:
             raise AddressError(f"{uri!r} is not percent-encoded UTF-8") from error
+        if _BROKEN_PERCENT.search(local) or _LINE_BREAKING.search(native):
+            raise AddressError(f"{uri!r} is not percent-encoded as a URI is")
+        return cls(network, native)
 
 
 class PlaceKind(StrEnum):

@@ -57,7 +57,10 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A person of the network came into the place, or was there all along and became known."""
+    """A person of the network came into the place, or was there all along and became known.
+
+    It tells nothing of who else is there, and it ends a removal of their puppet elsewhere only after a `Left`.
+    """
 
     place: Place
     person: Person

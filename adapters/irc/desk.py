@@ -1,0 +1,292 @@
+"""Where all that our connections hear comes together: one observer per place reports, strangers get an answer."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from adapters.irc import ctcp, events
+from adapters.irc.bot import Bot
+from adapters.irc.connection import Connection, Ending
+from adapters.irc.events import Manner
+from adapters.irc.flood import TokenBucket, Urgency
+from adapters.irc.ids import Places
+from adapters.irc.inbound import Heard, Ignored, Scene, translate
+from adapters.irc.message import Source
+from adapters.irc.nicks import OwnNicks
+from adapters.irc.observer import PATIENCE, Observation
+from adapters.irc.puppet import Puppet
+from adapters.irc.puppets import Puppets
+from bridge.contract import SendError
+from bridge.model.address import Address, Place
+from bridge.model.event import Cause, Event, PuppetGone, State
+
+log = structlog.get_logger(__name__)
+
+NO_DIRECT: Final = "Direct messages do not cross this gateway yet; please write in the channel."
+VERSION: Final = "Rialto gateway"
+SOURCE: Final = "rialto-bridge, Apache-2.0"
+
+ANSWERS: Final = (4.0, 0.2)
+"""Answers to strangers: so many at once, so many per second. More would let them make us flood."""
+
+TOLD_AGAIN_AFTER: Final = 600.0
+"""Seconds for which one person is told only once that direct messages do not cross."""
+
+_REMEMBERED: Final = 500
+_BOT: Final = "bot"
+
+
+class Desk:
+    """Takes what the bot and the puppets hear; gives reports to `put` and counts the rest with `ignored`."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        own: OwnNicks,
+        bot: Bot,
+        puppets: Puppets,
+        *,
+        put: Callable[[Event | State], None],
+        ignored: Callable[[str, str], None],
+    ) -> None:
+        self._scene = scene
+        self._own = own
+        self._bot = bot
+        self._puppets = puppets
+        self._put = put
+        self._ignored = ignored
+        self._loop = asyncio.get_running_loop()
+        self._observations: dict[Place, Observation[Event | State]] = {}
+        for member in self._places:
+            self._observations[member.place] = Observation(put)
+        self._awaited: dict[Place, Address | None] = {}
+        self._timers: dict[Place, asyncio.TimerHandle] = {}
+        self._answers = TokenBucket(*ANSWERS, self._loop.time())
+        self._told: dict[str, float] = {}
+
+    @property
+    def _places(self) -> Places:
+        return self._scene.places
+
+    def observer(self, place: Place) -> object:
+        """Who reports from the place: ``"bot"``, a `Puppet`, or None."""
+        observation = self._observations.get(place)
+        return observation.holder if observation else None
+
+    def stop(self) -> None:
+        """No more timers."""
+        for timer in self._timers.values():
+            timer.cancel()
+
+    # The bot
+
+    def bot_told(self, connection: Connection, event: events.Event) -> None:
+        """The bot heard something."""
+        match event:
+            case events.Registered():
+                self._own.claim(connection.session.me, None)
+            case events.Joined(channel, own=True):
+                self._own.claim(connection.session.me, None)
+                if place := self._places.find(channel):
+                    self._observations[place].begin(_BOT)
+                    self._arm(place)
+            case events.NickChanged(source, own=True):
+                self._own.release(source.nick, self._loop.time())
+                self._own.claim(connection.session.me, None)
+                self._heed()
+            case events.Ready():
+                self._heed()
+            case events.Said(own=False):
+                self._approached(connection, event, by_bot=True)
+        self._report(_BOT, event)
+        match event:
+            case events.Kicked(channel, own=True) | events.Parted(channel, own=True):
+                if place := self._places.find(channel):
+                    self._vacate(place, _BOT)
+
+    def bot_lost(self, nick: str) -> None:
+        """The bot's connection is gone."""
+        self._own.release(nick, self._loop.time())
+        for place in self._observations:
+            self._vacate(place, _BOT)
+
+    # The puppets
+
+    def puppet_told(self, puppet: Puppet, event: events.Event) -> None:
+        """A puppet heard something."""
+        session = puppet.connection.session
+        match event:
+            case events.Joined(channel, own=True):
+                place = self._places.find(channel)
+                if place and self._observations[place].vacant:
+                    self._begin(place, puppet)
+            case events.Joined(channel, source) if self._is_bot(source):
+                if (place := self._places.find(channel)) and self._observations[place].reads(puppet):
+                    self._end(place, puppet)
+            case events.Said(own=False, to_channel=False):
+                self._approached(puppet.connection, event, by_bot=False)
+                self._count([Ignored("direct message", event.msgid)])
+        self._report(puppet, event)
+        match event:
+            case events.Kicked(channel, nick, by, reason, own):
+                self._sighted(puppet, [channel], Source(nick))
+                if own and (place := self._places.find(channel)):
+                    gone = PuppetGone(place, puppet.person.address, Cause.KICKED, reason or None, by.nick or None)
+                    self._put(gone)
+                    self._vacate(place, puppet)
+            case events.Parted(channel, source, _, own):
+                self._sighted(puppet, [channel], source)
+                if own and (place := self._places.find(channel)):
+                    self._vacate(place, puppet)
+            case events.Quit(source):
+                self._sighted(puppet, session.channels, source)
+            case events.NickChanged(own=True):
+                self._heed()
+
+    def puppet_lost(self, puppet: Puppet, ending: Ending) -> None:
+        """A puppet's connection is gone."""
+        for channel in puppet.channels:
+            if place := self._places.find(channel):
+                if not ending.asked:
+                    self._put(PuppetGone(place, puppet.person.address, Cause.QUIT, ending.failure.text))
+                self._vacate(place, puppet)
+
+    # Observing
+
+    def _report(self, reader: Puppet | str, event: events.Event) -> None:
+        if reader == _BOT or any(observation.reads(reader) for observation in self._observations.values()):
+            for item in translate(event, self._scene):
+                if isinstance(item, Heard):
+                    self._observations[item.place].say(reader, item.item)
+                elif reader == _BOT:
+                    self._count([item])
+
+    def _count(self, items: Iterable[Ignored]) -> None:
+        for item in items:
+            self._ignored(item.what, item.native_id)
+
+    def _is_bot(self, source: Source) -> bool:
+        own = self._own.find(source, self._loop.time())
+        return own is not None and own.address is None
+
+    def _sighted(self, puppet: Puppet, channels: Iterable[str], gone: Source) -> None:
+        """The puppet's connection shows that somebody is out of these channels, from this line on. If that is who
+        reports or reported there, it is for the next puppet to go on from here."""
+        own = self._own.find(gone, self._loop.time())
+        if own is None or own.address == puppet.person.address:
+            return
+        for channel in channels:
+            place = self._places.find(channel)
+            if place is None:
+                continue
+            observation = self._observations[place]
+            holder = observation.holder
+            if observation.successor == puppet and self._awaited.get(place, puppet.person.address) == own.address:
+                observation.begin(puppet)
+                self._ask_names(place, puppet)
+                self._arm(place)
+                continue
+            holds = observation.successor is None and holder is not None and _whose(holder) == own.address
+            if holds and self._puppets.inside(channel, besides=holder) is puppet:
+                self._begin(place, puppet)
+
+    def _begin(self, place: Place, puppet: Puppet, *, tentative: bool = False) -> None:
+        observation = self._observations[place]
+        observation.begin(puppet, tentative=tentative)
+        self._watch(puppet)
+        self._ask_names(place, puppet)
+        log.info("a puppet observes", network=place.network, place=place.native, puppet=str(puppet.person.address))
+        self._arm(place)
+
+    def _ask_names(self, place: Place, puppet: Puppet) -> None:
+        if puppet.connection.ready:
+            # Who is there is known again when the answer comes: this puppet kept no list.
+            puppet.connection.session.names(place.native)
+            puppet.connection.flush()
+
+    def _end(self, place: Place, puppet: Puppet) -> None:
+        self._observations[place].end(puppet)
+        self._watch(puppet)
+        self._arm(place)
+
+    def _vacate(self, place: Place, reader: Puppet | str) -> None:
+        """`reader` is out of the place; the longest-standing puppet goes on."""
+        observation = self._observations[place]
+        was = observation.reads(reader)
+        observation.end(reader)
+        if isinstance(reader, Puppet):
+            self._watch(reader)
+        deputy = self._puppets.inside(place.native, besides=reader)
+        if was and observation.vacant and deputy is not None:
+            # The deputy's own connection will show where exactly it takes over.
+            self._awaited[place] = _whose(reader)
+            self._begin(place, deputy, tentative=True)
+        self._arm(place)
+
+    def _watch(self, puppet: Puppet) -> None:
+        mine = [place.native for place, observation in self._observations.items() if observation.reads(puppet)]
+        puppet.connection.session.watch(mine)
+        self._heed()
+
+    def _heed(self) -> None:
+        """Every puppet shall see those come and go whose place as observer it may have to take."""
+        observers = [observation.holder for observation in self._observations.values()]
+        nicks = {self._bot.nick, *(observer.nick for observer in observers if isinstance(observer, Puppet))}
+        for puppet in self._puppets:
+            puppet.connection.session.heed(nicks)
+
+    def _arm(self, place: Place) -> None:
+        timer = self._timers.pop(place, None)
+        if timer is not None:
+            timer.cancel()
+        if self._observations[place].successor is not None:
+            self._timers[place] = self._loop.call_later(PATIENCE, self._settle, place)
+
+    def _settle(self, place: Place) -> None:
+        self._timers.pop(place, None)
+        observation = self._observations[place]
+        former = observation.holder
+        observation.settle()
+        if isinstance(former, Puppet) and former != observation.holder:
+            self._watch(former)
+        self._heed()
+
+    # Strangers
+
+    def _approached(self, connection: Connection, said: events.Said, *, by_bot: bool) -> None:
+        """Somebody spoke to one of us alone, or asked something by CTCP: answer, within limits; never a NOTICE."""
+        if said.source.user is None or self._own.find(said.source, self._loop.time()) is not None:
+            return
+        nick = said.source.nick
+        if said.manner is Manner.CTCP:
+            now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            answer = ctcp.answer(ctcp.Ctcp(said.ctcp, said.text), version=VERSION, source=SOURCE, time=now)
+            if by_bot and answer is not None and connection.ready and self._answers.take(self._loop.time()):
+                connection.session.answer_ctcp(nick, answer)
+                connection.flush()
+            return
+        alone = not said.to_channel and not said.only_some and said.manner in (Manner.TEXT, Manner.ACTION)
+        if alone and self._may_tell(nick) and self._answers.take(self._loop.time()):
+            try:
+                connection.say(nick, Manner.NOTICE, NO_DIRECT, Urgency.REPLY)
+            except SendError as error:
+                log.debug("no answer sent", network=self._scene.network, error=str(error))
+
+    def _may_tell(self, nick: str) -> bool:
+        now, key = self._loop.time(), self._scene.fold(nick)
+        if now < self._told.get(key, -TOLD_AGAIN_AFTER) + TOLD_AGAIN_AFTER:
+            return False
+        if len(self._told) >= _REMEMBERED:
+            self._told = {who: at for who, at in self._told.items() if now < at + TOLD_AGAIN_AFTER}
+        if len(self._told) < _REMEMBERED:
+            self._told[key] = now
+            return True
+        return False
+
+
+def _whose(reader: object) -> Address | None:
+    """The person behind a puppet; None for the bot."""
+    return reader.person.address if isinstance(reader, Puppet) else None

@@ -1,0 +1,57 @@
+"""The way of reports to the core: in order, as many at a time as have gathered."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from bridge.contract import Core
+from bridge.model.event import Event, State
+
+HIGH: Final = 2000
+LOW: Final = 500
+
+
+class Intake:
+    """Takes reports without waiting. `choke` is called with true when too many wait, with false when few do."""
+
+    def __init__(self, core: Core, choke: Callable[[bool], None]) -> None:
+        self._core = core
+        self._choke = choke
+        self._choked = False
+        self._items: deque[Event | State] = deque()
+        self._wake = asyncio.Event()
+
+    def put(self, item: Event | State) -> None:
+        """Report something."""
+        self._items.append(item)
+        self._wake.set()
+        if len(self._items) > HIGH and not self._choked:
+            self._choked = True
+            self._choke(True)
+
+    async def run(self) -> None:
+        """Hand reports on, for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._items:
+                await self._hand_on()
+
+    async def drain(self) -> None:
+        """Hand on what waits, when `run` has ended."""
+        while self._items:
+            await self._hand_on()
+
+    async def _hand_on(self) -> None:
+        batch = list(self._items)
+        self._items.clear()
+        try:
+            await self._core.accept(*batch)
+        except asyncio.CancelledError:
+            # Whether it became durable is unknown; what has an id of the network is recognised if it comes again.
+            self._items.extendleft(reversed(batch))
+            raise
+        if self._choked and len(self._items) < LOW:
+            self._choked = False
+            self._choke(False)

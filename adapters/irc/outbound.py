@@ -1,0 +1,17 @@
+"""Parts of deliveries, as what a session says."""
+
+from adapters.irc.events import Manner
+from adapters.irc.markup import to_irc
+from bridge.contract import Part, SendError
+from bridge.model.message import MessageKind
+from bridge.model.result import Reason
+
+_MANNERS = {MessageKind.TEXT: Manner.TEXT, MessageKind.EMOTE: Manner.ACTION, MessageKind.NOTICE: Manner.NOTICE}
+
+
+def spoken(part: Part) -> tuple[Manner, str]:
+    """How the part is said, and its text as one line. Raises `SendError` if nothing of it is left to say."""
+    text = to_irc(part.text.text)
+    if not text.strip():
+        raise SendError.permanent(Reason.NOT_ACCEPTABLE, "the message holds nothing that IRC can show")
+    return _MANNERS[part.kind], text

@@ -1,0 +1,176 @@
+"""Keeping the bot in one room: it enters, notices when it is out, and comes back, ever more slowly."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from adapters.xmpp import outbound
+from adapters.xmpp.errors import Refused, join_refused
+from adapters.xmpp.nicks import candidates
+from adapters.xmpp.queries import Queries, features
+from adapters.xmpp.rooms import Room
+from adapters.xmpp.stream import Backoff
+from bridge.contract import SendError
+from bridge.model.address import Address, Person
+from bridge.model.result import Failure, Reason
+
+log = structlog.get_logger(__name__)
+
+ENTER_WITHIN = 30.0
+"""Seconds a room may take to let somebody in."""
+PAUSES = (2.0, 600.0)
+"""The first and the longest pause before coming back, in seconds."""
+CALM = 900.0
+"""Seconds in the room after which the pauses start over."""
+OVERLAP = 60.0
+"""Seconds of history asked for beyond what is known, for clocks that differ. What is known is dropped by its id."""
+SWEEPS = (20.0, 10.0)
+"""Seconds after entering at which puppets from before a restart that have not come back are sent away; and from then
+until whoever else might have been one is taken to be a person."""
+SELF_PING = 300.0
+"""Seconds of silence after which the bot asks whether it still is in the room (XEP-0410)."""
+
+# XEP-0410 section 3.2: these come from clients or services that know no ping. All others: we are not in the room.
+_STILL_IN = frozenset(
+    {
+        Reason.SERVICE_UNAVAILABLE,
+        Reason.FEATURE_NOT_IMPLEMENTED,
+        Reason.ITEM_NOT_FOUND,
+        Reason.REMOTE_SERVER_TIMEOUT,
+        Reason.REMOTE_SERVER_NOT_FOUND,
+    }
+)
+
+
+class Attendance:
+    """One room's. `run` is its task, for as long as the stream lasts.
+
+    `attempted` is set when the bot has tried to enter for the first time: puppets come after it. `nick` is the bot's,
+    `last_seen` tells when the newest known line of the room was said (seconds since the epoch). `inside` is told
+    whether the bot is in the room, as `bridge.contract.Core.inside`.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        queries: Queries,
+        nick: str,
+        last_seen: Callable[[], float | None],
+        inside: Callable[[Failure | None], None],
+    ) -> None:
+        self.room = room
+        self.attempted = asyncio.Event()
+        self._queries = queries
+        self._nick = nick
+        self._last_seen = last_seen
+        self._inside = inside
+        self._backoff = Backoff(*PAUSES)
+        self._from: float | None = None
+
+    async def run(self) -> None:
+        """Enter, stay, come back; until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                await self._describe()
+                since, self._from = self._since(), None
+                await self._enter(since)
+                self._inside(None)
+                self.attempted.set()
+                entered = loop.time()
+                await self._stay()
+                if self._coming_back():
+                    continue
+                self._inside(Failure(Reason.RECIPIENT_UNAVAILABLE, self.room.why_out))
+                if loop.time() - entered > CALM:
+                    self._backoff.reset()
+            except SendError as error:
+                self.attempted.set()
+                self._inside(error.failure)
+                log.warning("the bot is not in the room", room=self.room.jid, error=str(error))
+            await asyncio.sleep(self._backoff.next())
+
+    async def reenter(self, since: float) -> None:
+        """Leave, and come back for history from an earlier time on; returns when the bot has left.
+
+        Entering again without leaving would do with some services; others take it for a change of status, and tell
+        of nobody. Raises `SendError`.
+        """
+        self._from = since
+        try:
+            async with asyncio.timeout(ENTER_WITHIN):
+                await self.room.leave(self.room.owns.bot, None)
+        except TimeoutError:
+            self.room.abandon(self.room.owns.bot)
+
+    def _coming_back(self) -> bool:
+        """Whether the bot left of its own accord, for history."""
+        return self._from is not None
+
+    def _since(self) -> float | None:
+        if self._from is not None:
+            return self._from
+        last_seen = self._last_seen()
+        # A first join asks for nothing; and where a puppet observes, nothing was missed.
+        if last_seen is None or self.room.observer is not None:
+            return None
+        return last_seen - OVERLAP
+
+    async def _describe(self) -> None:
+        room = self.room
+        bot = room.owns.bot.jid
+        try:
+            info = await self._queries.ask(room.jid, lambda token: outbound.ask_info(bot, room.jid, token))
+        except Refused as refused:
+            # A room that does not exist yet, or hides from those outside.
+            log.debug("the room does not describe itself", room=room.jid, error=str(refused))
+            room.features(frozenset())
+        else:
+            room.features(features(info))
+
+    async def _enter(self, since: float | None) -> None:
+        room, bot = self.room, self.room.owns.bot
+        person = Person(Address(room.place.network, self._nick), self._nick)
+        for nick in candidates(person):
+            if room.taken(nick, bot):
+                continue
+            try:
+                async with asyncio.timeout(ENTER_WITHIN):
+                    await room.enter(bot, nick, since=since, seen=self._last_seen() or 0.0)
+            except Refused as refused:
+                if refused.error.reason is Reason.CONFLICT:
+                    continue
+                raise join_refused(refused.error) from None
+            except TimeoutError:
+                raise SendError.passing(Reason.REMOTE_SERVER_TIMEOUT, "the room does not answer") from None
+            log.info("the bot is in the room", room=room.jid, nick=bot.nick)
+            return
+        raise SendError.passing(Reason.CONFLICT, "every nick the bot could have is taken")
+
+    async def _stay(self) -> None:
+        for pause, last in zip(SWEEPS, (False, True), strict=True):
+            if await self._out(pause):
+                return
+            self.room.sweep(last=last)
+        while not await self._out(SELF_PING):
+            if self.room.silent_for() >= SELF_PING:
+                await self._ask_whether_in()
+
+    async def _out(self, within: float) -> bool:
+        try:
+            async with asyncio.timeout(within):
+                await self.room.bot_gone.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _ask_whether_in(self) -> None:
+        room, bot = self.room, self.room.owns.bot
+        here = f"{room.jid}/{bot.nick}"
+        try:
+            await self._queries.ask(here, lambda token: outbound.ping(bot.jid, here, token))
+        except Refused as refused:
+            if refused.error.reason not in _STILL_IN:
+                log.warning("the room does not know us any more", room=room.jid, error=str(refused))
+                room.forgotten()

@@ -1,0 +1,132 @@
+"""Every stanza that comes in, to who deals with it: one table by tag and type, asked once."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+from xml.etree.ElementTree import Element
+
+import structlog
+
+from adapters.xmpp import ids, outbound
+from adapters.xmpp.disco import Responder
+from adapters.xmpp.queries import Queries
+from adapters.xmpp.rooms import Room
+from bridge.contract import SendError
+from bridge.model.result import Reason
+
+log = structlog.get_logger(__name__)
+
+_NO_DIRECT = "direct messages do not cross yet"
+
+_PRESENCES = {
+    "subscribe": "subscription request",
+    "subscribed": "subscription answer",
+    "unsubscribe": "subscription request",
+    "unsubscribed": "subscription answer",
+    "probe": "presence probe",
+    "error": "error",
+}
+
+
+class Way(Protocol):
+    """What stanzas cause besides what rooms do."""
+
+    def write(self, stanza: str) -> None:
+        """Give a stanza to the stream. Raises `SendError`."""
+
+    def ignored(self, what: str, native_id: str = "") -> None:
+        """As `bridge.contract.Core.ignored`."""
+
+
+class Dispatch:
+    """`rooms` by bare JID; they may come and go."""
+
+    def __init__(self, rooms: Mapping[str, Room], queries: Queries, responder: Responder, way: Way) -> None:
+        self._rooms = rooms
+        self._queries = queries
+        self._responder = responder
+        self._way = way
+        self._table: dict[tuple[str, str | None], Callable[[Element], None]] = {
+            ("message", "groupchat"): self._groupchat,
+            ("message", "error"): self._message_error,
+            ("message", "headline"): self._headline,
+            ("iq", "get"): self._request,
+            ("iq", "set"): self._request,
+            ("iq", "result"): self._answer,
+            ("iq", "error"): self._answer,
+        }
+        self._otherwise: dict[str, Callable[[Element], None]] = {
+            "message": self._direct,
+            "presence": self._presence,
+            "iq": self._malformed_iq,
+        }
+
+    def received(self, stanza: Element) -> None:
+        """Deal with a stanza. Never raises: one that nobody foresaw must not end the stream for the others."""
+        name = stanza.tag.rpartition("}")[2]
+        handler = self._table.get((name, stanza.get("type"))) or self._otherwise.get(name)
+        if handler is None:
+            self._way.ignored("unknown stanza")
+            return
+        try:
+            handler(stanza)
+        except SendError as error:
+            log.warning("answer not sent", stanza=name, type=stanza.get("type"), error=str(error))
+        except Exception:
+            log.exception("stanza not understood", stanza=name, type=stanza.get("type"), sender=stanza.get("from"))
+            self._way.ignored("not understood", stanza.get("id", ""))
+
+    def _groupchat(self, stanza: Element) -> None:
+        room = self._rooms.get(stanza.get("from", "").partition("/")[0])
+        if room is None:
+            self._way.ignored("unknown room")
+        elif stanza.get("to") == room.observer_jid:
+            room.line(stanza)
+        # Else it is a copy of what the observer gets, too; not even counted, for there are as many as puppets.
+
+    def _presence(self, stanza: Element) -> None:
+        room = self._rooms.get(stanza.get("from", "").partition("/")[0])
+        if room is None:
+            self._way.ignored(_PRESENCES.get(stanza.get("type", ""), "presence"))
+            return
+        own = room.owns.get(stanza.get("to", ""))
+        if own is not None:
+            room.presence(own, stanza)
+        # Else it is for a puppet from before a restart, which will be sent away.
+
+    def _message_error(self, stanza: Element) -> None:
+        room = self._rooms.get(stanza.get("from", "").partition("/")[0])
+        if room is not None:
+            room.message_error(room.owns.get(stanza.get("to", "")), stanza)
+        else:
+            self._way.ignored("error", stanza.get("id", ""))
+
+    def _headline(self, stanza: Element) -> None:
+        self._way.ignored("headline", stanza.get("id", ""))
+
+    def _direct(self, stanza: Element) -> None:
+        """A direct message, or a private one of a room. Later these go across; now their senders are told."""
+        said = any(child.tag.rpartition("}")[2] in ("body", "encrypted", "openpgp") for child in stanza)
+        # Without an address an answer would come from nobody, which would end the stream.
+        if not said or not stanza.get("from") or not stanza.get("to"):
+            self._way.ignored("private notice", stanza.get("id", ""))
+            return
+        if stanza.get("from") in self._rooms:
+            # The room itself: an invitation, a welcome. It takes no answer.
+            self._way.ignored("room notice", stanza.get("id", ""))
+            return
+        self._way.ignored("direct message", stanza.get("id", ""))
+        # Not one of the conditions for which a room would put our puppet out (XEP-0045 section 18.1.2 in practice).
+        self._way.write(outbound.error(stanza, Reason.FEATURE_NOT_IMPLEMENTED, _NO_DIRECT))
+
+    def _request(self, stanza: Element) -> None:
+        if not ids.bare(stanza.get("from", "")) or not stanza.get("to"):
+            self._way.ignored("request from nobody")
+            return
+        self._way.write(self._responder.answer(stanza))
+
+    def _answer(self, stanza: Element) -> None:
+        if not self._queries.answered(stanza):
+            self._way.ignored("late answer", stanza.get("id", ""))
+
+    def _malformed_iq(self, stanza: Element) -> None:
+        self._way.ignored("malformed request", stanza.get("id", ""))

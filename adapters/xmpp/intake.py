@@ -1,0 +1,59 @@
+"""What came in, on its way to the core: one queue in the order of the stream, taken in batches."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+
+from bridge.contract import Core
+from bridge.model.event import Event, State
+
+log = structlog.get_logger(__name__)
+
+BATCH = 256
+"""Items given to the core at once: they share one commit."""
+HIGH, LOW = 10_000, 2_000
+"""Waiting items at which the stream stops being read, and is read again."""
+
+
+class Intake:
+    """Owned by its task, `run`. `pause` is told when to stop reading the stream and when to go on."""
+
+    def __init__(self, core: Core, pause: Callable[[bool], None]) -> None:
+        self._core = core
+        self._pause = pause
+        self._waiting: deque[Event | State] = deque()
+        self._some = asyncio.Event()
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def put(self, *items: Event | State) -> None:
+        """Have the core take these, after all before."""
+        if not items:
+            return
+        self._waiting.extend(items)
+        self._some.set()
+        self._none.clear()
+        if len(self._waiting) > HIGH:
+            self._pause(True)
+
+    async def run(self) -> None:
+        """Give everything to the core, in order, until cancelled."""
+        while True:
+            await self._some.wait()
+            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            await self._core.accept(*batch)
+            if len(self._waiting) <= LOW:
+                self._pause(False)
+            if not self._waiting:
+                self._some.clear()
+                self._none.set()
+
+    async def drained(self, within: float) -> None:
+        """Wait until the core has everything, that many seconds at most."""
+        try:
+            async with asyncio.timeout(within):
+                await self._none.wait()
+        except TimeoutError:
+            log.warning("not everything was taken in", network=self._core.network, left=len(self._waiting))

@@ -1,0 +1,167 @@
+"""`rialto status`."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel, ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from bridge.cli.common import CONFIG_FILE, Code, ConfigFile, cell, console, counted, fail, load_or_exit
+from bridge.config import Listen
+
+TIMEOUT = 10.0
+"""Seconds to wait for the answer."""
+
+_MAX_ANSWER = 16_000_000
+
+
+class NetworkStatus(BaseModel):
+    """One network; `since` (seconds since the epoch) it has been so.
+
+    `places` holds, for every place that is known of, None if the bot is in it, else why it is not. Older versions say
+    nothing of places.
+    """
+
+    kind: str
+    online: bool
+    since: float
+    failure: str | None = None
+    places: dict[str, str | None] = {}
+
+    @property
+    def outside(self) -> dict[str, str]:
+        """The places that the bot is not in, and why."""
+        return {place: why for place, why in self.places.items() if why is not None}
+
+
+class LaneStatus(BaseModel):
+    """One place's queue; the oldest waiting message was said at `oldest` (seconds since the epoch)."""
+
+    place: str
+    waiting: int
+    oldest: float | None = None
+    retrying: str | None = None
+
+
+class Status(BaseModel):
+    """What a running instance says of itself."""
+
+    networks: dict[str, NetworkStatus]
+    lanes: list[LaneStatus]
+    counts: dict[str, int | float]
+    version: str
+
+
+class UnreachableError(Exception):
+    """No status came. The text says why, and what to do."""
+
+
+def status(
+    config: ConfigFile = CONFIG_FILE,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as it came, for programs.")] = False,
+) -> None:
+    """Show what the running instance is connected to, and what waits.
+
+    Asks the instance that was started with this configuration. The exit code is 1 if it does not answer, if one of
+    its networks is offline, or if it is not in one of its places.
+    """
+    loaded = load_or_exit(config)
+    if loaded.http.admin_token is None:
+        fail(f"{config.name}: http.admin_token: is not set, so the API is closed; set it, and restart", Code.USAGE)
+    try:
+        answer = asyncio.run(fetch(loaded.http.listen.reachable, loaded.http.admin_token.get_secret_value()))
+        parsed = Status.model_validate(answer)
+    except UnreachableError as error:
+        fail(str(error))
+    except ValidationError:
+        fail(f"what answers at http://{loaded.http.listen.reachable} gives no status that this version knows")
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+    else:
+        show(parsed, console(), time.time)
+    if not all(network.online and not network.outside for network in parsed.networks.values()):
+        raise typer.Exit(Code.FAILED)
+
+
+async def fetch(listen: Listen, token: str) -> Any:
+    """Ask for the status. Raises `UnreachableError`."""
+    import aiohttp  # late: it takes long to import, and the other commands do not need it
+
+    url = f"http://{listen}/api/status"
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(url, headers={"Authorization": f"Bearer {token}"}, allow_redirects=False) as response,
+        ):
+            if response.status in (401, 403):
+                raise UnreachableError(
+                    f"{url} does not accept http.admin_token; was it changed since Rialto was started?"
+                )
+            if response.status != 200:
+                raise UnreachableError(f"{url} answers {response.status}; is it Rialto that listens there?")
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(65_536):
+                body += chunk
+                if len(body) > _MAX_ANSWER:
+                    raise UnreachableError(f"{url} answers without end; is it Rialto that listens there?")
+            return json.loads(body)
+    except aiohttp.ClientConnectorError:
+        raise UnreachableError(f"nothing listens on {listen}; start it with `rialto run`") from None
+    except TimeoutError:
+        raise UnreachableError(f"{url} did not answer within {TIMEOUT:.0f} seconds") from None
+    except (aiohttp.ClientError, ValueError):
+        raise UnreachableError(f"{url} gives no status; is it Rialto that listens there?") from None
+
+
+def show(status: Status, out: Console, clock: Callable[[], float]) -> None:
+    """Print it for a person."""
+    now = clock()
+    out.print(cell(f"rialto {status.version}"))
+    networks = Table("network", "kind", "state", "since", "why")
+    for name, network in status.networks.items():
+        state = cell("online", "green") if network.online else cell("offline", "bold red")
+        networks.add_row(
+            cell(name), cell(network.kind), state, cell(_since(network.since, now)), cell(network.failure or "")
+        )
+    out.print(networks)
+    outside = [
+        (name, place, why) for name, network in status.networks.items() for place, why in network.outside.items()
+    ]
+    if outside:
+        places = Table("network", "not in this place", "why")
+        for name, place, why in outside:
+            places.add_row(cell(name), cell(place, "bold red"), cell(why))
+        out.print(places)
+    busy = [lane for lane in status.lanes if lane.waiting or lane.retrying]
+    if busy:
+        lanes = Table("place", "waiting", "oldest said", "retrying because")
+        for lane in sorted(busy, key=lambda lane: lane.waiting, reverse=True):
+            oldest = "" if lane.oldest is None else f"{age(now - lane.oldest)} ago"
+            lanes.add_row(cell(lane.place), str(lane.waiting), cell(oldest), cell(lane.retrying or ""))
+        out.print(lanes)
+    else:
+        out.print(cell(f"{counted(len(status.lanes), 'lane')}; nothing waits"))
+    if status.counts:
+        counts = Table("counted since start", "number")
+        for what, number in sorted(status.counts.items()):
+            counts.add_row(cell(what), cell(f"{number:g}" if isinstance(number, float) else str(number)))
+        out.print(counts)
+
+
+def _since(when: float, now: float) -> str:
+    return f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d %H:%M:%S} UTC ({age(now - when)})"
+
+
+def age(seconds: float) -> str:
+    """A length of time in its largest unit: ``3 min``."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

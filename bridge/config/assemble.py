@@ -1,0 +1,172 @@
+"""What keys mean for each other: networks that would collide, places that are bridged twice, patterns over people."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from bridge.config.mistakes import guess
+from bridge.config.model import Attachment
+from bridge.config.schema import FEDERATED, PlaceSection
+from bridge.config.shape import Loc
+from bridge.contract import Factory
+from bridge.model.address import NETWORK_NAME, Place
+from bridge.model.room import Member, Room
+from bridge.names import Kind
+from bridge.rules import Pattern, Rules
+
+Problem = tuple[Loc, str]
+
+_UNIQUE: Mapping[str, Mapping[str, str]] = {
+    Kind.XMPP: {"domain": "each component needs a domain of its own"},
+    Kind.MATRIX: {
+        "domain": "one network for each homeserver",
+        "as_token": "the homeserver tells application services apart by it",
+        "hs_token": "each network needs a token of its own",
+    },
+    Kind.IRC: {"server": "one network is enough for all channels of a server"},
+}
+"""Keys that no two networks of a kind may share, and why."""
+
+
+_PATHS = frozenset({"api", "dashboard", "healthz", "media", "metrics", "readyz"})
+"""Names that no network may have: its part of the HTTP server lies below its name, and these are the server's own."""
+
+
+def network_name(name: str) -> str | None:
+    """What is wrong with a network's name, None if nothing is."""
+    if not NETWORK_NAME.fullmatch(name):
+        return "a network's name has 1 to 16 lower-case letters and digits, the first a letter"
+    if name in _PATHS:
+        return "is a path of Rialto's own HTTP server; call the network something else"
+    return None
+
+
+def plain(value: Any) -> Any:
+    """The value itself, of a secret too; compare and hand on only."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+class Assembly:
+    """Builds the parts of a `Config` out of validated sections, and gathers what is wrong in `problems`."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def networks(self, sections: Mapping[str, BaseModel], factories: Mapping[str, Factory]) -> Mapping[str, Attachment]:
+        """The attachments, in the order of the file."""
+        kinds: dict[str, str] = {name: getattr(section, "kind") for name, section in sections.items()}  # noqa: B009  the model is made at run time
+        owners = self._owners(sections, kinds)
+        self._distinct(sections, kinds)
+        return MappingProxyType(
+            {
+                name: Attachment(name, kinds[name], factories[kinds[name]], section, owners.get(kinds[name]) == name)
+                for name, section in sections.items()
+            }
+        )
+
+    def _owners(self, sections: Mapping[str, BaseModel], kinds: Mapping[str, str]) -> dict[str, str]:
+        """Which network of each federated kind owns the bare domains."""
+        owners: dict[str, str] = {}
+        flagged: dict[str, str] = {}
+        for name, section in sections.items():
+            kind = kinds[name]
+            if kind not in FEDERATED:
+                continue
+            owners.setdefault(kind, name)
+            if not getattr(section, "default", False):
+                continue
+            if kind in flagged:
+                text = f"{flagged[kind]!r} is the default of kind {kind} already; there can be one"
+                self.problems.append((("networks", name, "default"), text))
+            flagged.setdefault(kind, name)
+        return owners | flagged
+
+    def _distinct(self, sections: Mapping[str, BaseModel], kinds: Mapping[str, str]) -> None:
+        """No two networks that are one, and none that is named like a domain."""
+        seen: dict[tuple[str, str, Any], str] = {}
+        domains = {
+            str(domain).casefold(): name
+            for name, section in sections.items()
+            if (domain := getattr(section, "domain", None)) is not None
+        }
+        for name, section in sections.items():
+            if name in domains:
+                text = f"is also the domain that {domains[name]!r} serves, so that names would be ambiguous; rename it"
+                self.problems.append((("networks", name), text))
+            for key, why in _UNIQUE.get(kinds[name], {}).items():
+                value = plain(getattr(section, key, None))
+                if value is None:
+                    continue
+                other = seen.setdefault((kinds[name], key, str(value).casefold()), name)
+                if other != name:
+                    self.problems.append((("networks", name, key), f"the same as of {other!r}; {why}"))
+
+    def rooms(
+        self,
+        sections: Mapping[str, Mapping[str, Sequence[PlaceSection]]],
+        networks: Mapping[str, Attachment],
+        written: Mapping[str, Any],
+    ) -> tuple[Room, ...]:
+        """The rooms, their places canonical. `written` is the section as it stands in the file."""
+        rooms = []
+        taken: dict[Place, str] = {}
+        for room, places in sections.items():
+            members: list[Member] = []
+            for network, entries in places.items():
+                several = isinstance(written[room][network], list)
+                for index, entry in enumerate(entries):
+                    loc = ("rooms", room, network, index) if several else ("rooms", room, network)
+                    member = self._member(networks[network], entry, loc)
+                    if member is None:
+                        continue
+                    other = taken.setdefault(member.place, room)
+                    if other != room or any(known.place == member.place for known in members):
+                        where = "twice in this room" if other == room else f"in the room {other!r} already"
+                        self.problems.append((loc, f"is {where}; a place belongs to one room, once"))
+                    members.append(member)
+            self._crossing(room, sum(map(len, places.values())), members)
+            rooms.append(Room(room, tuple(members)))
+        return tuple(rooms)
+
+    def _member(self, attachment: Attachment, entry: PlaceSection, loc: Loc) -> Member | None:
+        try:
+            native = attachment.factory.place(entry.id, attachment.settings)
+        except ValueError as error:
+            self.problems.append((loc, str(error)))
+            return None
+        key = None if entry.key is None else entry.key.get_secret_value()
+        return Member(Place(attachment.name, native), entry.direction, key, entry.members)
+
+    def _crossing(self, room: str, written: int, members: Sequence[Member]) -> None:
+        """A room bridges something: two places at least, and one that hears what another says."""
+        if written < 2:
+            self.problems.append((("rooms", room), "has fewer than two places; there is nothing to bridge"))
+        elif len(members) == written and not any(
+            here.speaks and there.hears for here in members for there in members if here is not there
+        ):
+            text = "nothing can cross: let one place be `direction: out` or `both`, and another `in` or `both`"
+            self.problems.append((("rooms", room), text))
+
+    def rules(self, use: Sequence[str] | None, deny: Sequence[str], networks: Mapping[str, Attachment]) -> Rules:
+        """The access rules; a pattern that is limited to a network needs that network."""
+        for key, patterns in (("use", use or ()), ("deny", deny)):
+            for index, text in enumerate(patterns):
+                try:
+                    network = Pattern.parse(text).network
+                except ValueError as error:
+                    self.problems.append((("rules", key, index), str(error)))
+                    continue
+                if network is not None and network not in networks:
+                    words = f"no network is called {network!r}; " + guess(network, list(networks), "networks are")
+                    self.problems.append((("rules", key, index), words))
+        return Rules() if self.problems else Rules.parse(use, deny)
+
+    def store(self, url: str, folder: Path) -> str:
+        """The URL with its path made absolute."""
+        path = folder / Path(url.removeprefix("sqlite:///")).expanduser()
+        if not path.parent.is_dir():
+            self.problems.append((("store",), f"there is no folder {path.parent}; make it, or name another"))
+        return f"sqlite:///{path}"

@@ -1,0 +1,50 @@
+"""What an operator can count on: the gateway's metrics, in one registry that belongs to one gateway."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Counts:
+    """Prometheus metrics. Labels are network names and short fixed words, never people or places."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.accepted = Counter(
+            "rialto_events_accepted", "Events taken in and made durable", ["network"], registry=self.registry
+        )
+        self.duplicates = Counter(
+            "rialto_events_duplicate", "Events that were known already", ["network"], registry=self.registry
+        )
+        self.ignored = Counter(
+            "rialto_ignored",
+            "What came in and is not bridged, by what it was",
+            ["network", "what"],
+            registry=self.registry,
+        )
+        self.quarantined = Counter(
+            "rialto_events_quarantined", "Events that could not be recorded", ["network"], registry=self.registry
+        )
+        self.ended = Counter(
+            "rialto_deliveries_ended", "Deliveries by how they ended", ["network", "state"], registry=self.registry
+        )
+        self.downgraded = Counter(
+            "rialto_downgrade_steps",
+            "Steps taken to say what a network cannot",
+            ["network", "step"],
+            registry=self.registry,
+        )
+        self.retries = Counter(
+            "rialto_delivery_retries", "Attempts that failed for the moment", ["network"], registry=self.registry
+        )
+        self.latency = Histogram(
+            "rialto_delivery_seconds",
+            "From taking an event in to its confirmation in a place",
+            ["network"],
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
+            registry=self.registry,
+        )
+        self.entered = Gauge(
+            "rialto_places_entered", "Configured places the bot is in", ["network"], registry=self.registry
+        )
+        self.online = Gauge(
+            "rialto_network_online", "1 while the network can be spoken to", ["network"], registry=self.registry
+        )

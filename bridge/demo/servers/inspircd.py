@@ -1,0 +1,88 @@
+"""InspIRCd: an IRC server with many IRCv3 capabilities (server-time, msgid, echo-message, labels, batches, ...)."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from bridge.demo.servers.irc import IrcServer
+from bridge.demo.servers.process import LOOPBACK, find_program, free_ports, safe_word
+
+_CONFIG = """\
+{format}<server name="{server}" description="Rialto's InspIRCd" id="97K" network="{network}">
+<admin name="none" nick="none" email="none@localhost">
+<bind address="{loopback}" port="{port}" type="clients">
+<pid file="{folder}/inspircd.pid">
+<path datadir="{folder}" logdir="{folder}" runtimedir="{folder}">
+<log method="file" type="* -USERINPUT -USEROUTPUT" level="{level}" target="{folder}/server.log">
+# Flood control lifted: commandrate counts thousandths of commands a second.
+<connect allow="*" name="all" timeout="30" pingfreq="2m" localmax="2000" globalmax="2000"
+  commandrate="100000000" fakelag="off" threshold="100000" recvq="8M" softsendq="8M" hardsendq="64M"
+  maxchans="500" resolvehostnames="no" useident="no" limit="5000">
+<class name="all" commands="*" privs="*" usermodes="*" chanmodes="*">
+<type name="all" classes="all" vhost="oper.localhost">
+<oper name="oper" password="operpw" host="*@*" type="all">
+<dns server="127.0.0.1" timeout="1">
+<options prefixquit="Quit: " syntaxhints="yes" announcets="yes" defaultmodes="not">
+<performance netbuffersize="65534" somaxconn="128" quietbursts="yes" softlimit="12800" clonesonconnect="yes">
+<security announceinvites="dynamic" hidemodes="eI" maxtargets="20" userstats="Pu">
+<limits maxnick="{max_nick_length}" maxchan="64" maxmodes="20" maxident="12" maxhost="64" maxquit="255"
+  maxtopic="307" maxkick="255" maxreal="128" maxaway="200">
+"""
+
+_MODULES = (
+    *("cap", "ircv3", "ircv3_accounttag", "ircv3_batch", "ircv3_capnotify", "ircv3_chghost", "ircv3_ctctags"),
+    *("ircv3_echomessage", "ircv3_invitenotify", "ircv3_labeledresponse", "ircv3_msgid", "ircv3_servertime"),
+    *("monitor", "botmode", "setname", "hostcycle"),
+)
+# Release 4 joined two modules to one, and renamed the services' accounts.
+_MODULES_3 = ("namesx", "uhnames", "services_account")
+_MODULES_4 = ("multiprefix", "account")
+
+
+class InspIRCd(IrcServer):
+    """`OPER oper operpw` works. Releases 3 and 4 are known; `max_nick_length` is NICKLEN."""
+
+    name = "inspircd"
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        network: str = "InspNet",
+        server: str = "insp.localhost",
+        max_nick_length: int = 30,
+    ) -> None:
+        super().__init__(folder)
+        self.network = safe_word(network, "a network's name")
+        self._server = safe_word(server, "a server's name")
+        self._max_nick_length = max_nick_length
+        (self.port,) = free_ports(1)
+
+    @property
+    def config(self) -> Path:
+        """The configuration file."""
+        return self.folder / "inspircd.conf"
+
+    def _command(self) -> Sequence[str]:
+        return [find_program("inspircd"), "--config", str(self.config), "--nofork"]
+
+    def _prepare(self) -> None:
+        version = subprocess.run(
+            [find_program("inspircd"), "--version"], capture_output=True, text=True, timeout=10, check=False
+        ).stdout
+        release_3 = "InspIRCd-3" in version
+        modules = _MODULES + (_MODULES_3 if release_3 else _MODULES_4)
+        self.config.write_text(
+            _CONFIG.format(
+                format='<config format="xml">\n' if release_3 else "",
+                level="default" if release_3 else "normal",
+                server=self._server,
+                network=self.network,
+                loopback=LOOPBACK,
+                port=self.port,
+                folder=safe_word(str(self.folder), "a folder", r"[A-Za-z0-9._/-]+"),
+                max_nick_length=self._max_nick_length,
+            )
+            + "".join(f'<module name="{module}">\n' for module in modules)
+        )
+        self.config.chmod(0o600)

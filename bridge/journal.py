@@ -1,0 +1,229 @@
+"""What comes in: each event once, in one transaction with its deliveries and with state that is not told again.
+
+Only after the commit is the source told "accepted" and are the lanes woken. The order in which items are handed in is
+the order in which they take effect, states included: "bye" and the leaving after it stay in that order.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+
+from bridge.counts import Counts
+from bridge.delivery import Delivery, mint
+from bridge.model.address import Place
+from bridge.model.event import Event, PuppetGone, State, TopicSet
+from bridge.model.result import Failure, Reason
+from bridge.router import Router
+from bridge.store import Store, events, states
+from bridge.tasks import cancel, spawn
+
+log = structlog.get_logger(__name__)
+
+Item = Event | State
+
+T = TypeVar("T")
+
+UNRECORDED = Failure(
+    Reason.INTERNAL_SERVER_ERROR, "the bridge could not record it, which its operator finds in the log"
+)
+
+STOP_WITHIN = 5.0
+"""Seconds to record what was handed in before a stop."""
+
+STORE_PAUSE = 2.0
+"""Seconds between attempts to write while the store does not work."""
+
+
+@dataclass(slots=True, eq=False)
+class _Intake:
+    """Items of one call, worked out: everything a transaction needs, and everything to be done after it."""
+
+    items: Sequence[Item]
+    deliveries: list[Delivery]
+    refusals: list[tuple[Event, Failure]]
+    keep_rosters: bool
+    done: asyncio.Future[None]
+
+    @property
+    def durable(self) -> bool:
+        """Whether anything of it is to be written."""
+        return self.keep_rosters or any(isinstance(item, Event | PuppetGone | TopicSet) for item in self.items)
+
+
+class Journal:
+    """Takes events and states in. One task records them, in the order in which they were handed in."""
+
+    def __init__(
+        self,
+        store: Store,
+        router: Router,
+        counts: Counts,
+        *,
+        number: Callable[[Place], int],
+        deliver: Callable[[Delivery], None],
+        apply: Callable[[State], None],
+        refuse: Callable[[Event, Failure], None],
+        last_seen: dict[Place, float],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`number` gives a delivery its number in its lane. After a commit, in the order of the items: `deliver` hands
+        a delivery to its lane, `apply` a state to its owner, `refuse` tells a sender that the event goes nowhere."""
+        self._store = store
+        self._router = router
+        self._counts = counts
+        self._number = number
+        self._deliver = deliver
+        self._apply = apply
+        self._refuse = refuse
+        self._last_seen = last_seen
+        self._clock = clock
+        self._pending: list[_Intake] = []
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    def last_seen(self, place: Place) -> float | None:
+        """When the newest event accepted from the place was said (seconds since the epoch)."""
+        return self._last_seen.get(place)
+
+    async def accept(self, items: Sequence[Item], *, keep_rosters: bool) -> None:
+        """Take items in; returns when they are durable. `keep_rosters`: the source will not tell them again."""
+        intake = self._work_out(items, keep_rosters=keep_rosters)
+        self._pending.append(intake)
+        self._wake.set()
+        # Shielded: if whoever called us goes away meanwhile, what was handed in is taken in all the same.
+        await asyncio.shield(intake.done)
+
+    def start(self) -> None:
+        """Start the task."""
+        self._task = spawn(self._run(), name="journal")
+
+    async def stop(self) -> None:
+        """Record what was handed in before, and end. Gives up after a while: then the sources were not answered."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=STOP_WITHIN)
+            await cancel([self._task])
+
+    async def _run(self) -> None:
+        """As soon as one commit has ended, take in whatever has gathered meanwhile."""
+        while self._pending or not self._stopping:
+            await self._wake.wait()
+            if not self._stopping:
+                self._wake.clear()
+            batch, self._pending = self._pending, []
+            await self._take_in(batch)
+
+    def _work_out(self, items: Sequence[Item], *, keep_rosters: bool) -> _Intake:
+        worked_out: list[Item] = []
+        deliveries: list[Delivery] = []
+        refusals: list[tuple[Event, Failure]] = []
+        for item in items:
+            if not isinstance(item, Event):
+                worked_out.append(item)
+                continue
+            event = replace(item, id=mint(self._clock()), hops=item.hops - 1)
+            worked_out.append(event)
+            route = self._router.route(event)
+            if route.refusal is not None:
+                refusals.append((event, route.refusal))
+            deliveries += [Delivery(event, place, self._number(place)) for place in route.targets]
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        return _Intake(worked_out, deliveries, refusals, keep_rosters, done)
+
+    async def _take_in(self, batch: list[_Intake]) -> None:
+        try:
+            new = await self._write(batch)
+        except Exception:  # noqa: BLE001 - the fault of one item is that item's: it is found, and the others go on
+            log.warning("a batch could not be recorded; its items are recorded one by one", calls=len(batch))
+            for intake in batch:
+                for item in intake.items:
+                    await self._take_in_alone(intake, item)
+        else:
+            for intake in batch:
+                self._take_effect(intake, intake.items, new)
+        for intake in batch:
+            if not intake.done.done():
+                intake.done.set_result(None)
+
+    async def _take_in_alone(self, intake: _Intake, item: Item) -> None:
+        alone = replace(
+            intake,
+            items=(item,),
+            deliveries=[each for each in intake.deliveries if each.event is item],
+            refusals=[each for each in intake.refusals if each[0] is item],
+        )
+        try:
+            new = await self._write([alone])
+        except Exception as error:
+            log.exception("could not be recorded", item=type(item).__name__, place=str(item.place))
+            if isinstance(item, Event):
+                self._counts.quarantined.labels(item.origin.network).inc()
+                words = f"{type(error).__name__}: {error}"
+                await self._insist(partial(events.set_aside, each=item, error=words, now=self._clock()))
+                self._refuse(item, UNRECORDED)
+            return
+        self._take_effect(alone, alone.items, new)
+
+    async def _write(self, batch: Sequence[_Intake]) -> frozenset[str]:
+        if not any(intake.durable for intake in batch):
+            return frozenset()
+        return await self._insist(partial(_record, batch=batch, now=self._clock()))
+
+    async def _insist(self, operation: Callable[[Connection], T]) -> T:
+        """One transaction. While the store does not work (disk full, locked) all wait, and so do the sources."""
+        while True:
+            try:
+                return await self._store.write(operation)
+            except OperationalError as error:
+                log.error("the store does not work; intake waits", error=str(error.orig), again_in=STORE_PAUSE)
+                await asyncio.sleep(STORE_PAUSE)
+
+    def _take_effect(self, intake: _Intake, items: Sequence[Item], new: frozenset[str]) -> None:
+        by_event: dict[str, list[Delivery]] = {}
+        for delivery in intake.deliveries:
+            by_event.setdefault(delivery.event.id, []).append(delivery)
+        for item in items:
+            if not isinstance(item, Event):
+                self._apply(item)
+                continue
+            if item.id not in new:
+                self._counts.duplicates.labels(item.origin.network).inc()
+                log.debug("known already", network=item.origin.network, native_id=item.origin.native_id)
+                continue
+            self._counts.accepted.labels(item.origin.network).inc()
+            said = min(item.when, self._clock())
+            self._last_seen[item.place] = max(said, self._last_seen.get(item.place, 0.0))
+            targets = by_event.get(item.id, [])
+            log.info(
+                "accepted",
+                msg=item.id,
+                place=str(item.place),
+                native_id=item.origin.native_id,
+                what=type(item.content).__name__,
+                targets=len(targets),
+            )
+            for delivery in targets:
+                self._deliver(delivery)
+        for event, failure in intake.refusals:
+            if event.id in new:
+                self._refuse(event, failure)
+
+
+def _record(connection: Connection, batch: Sequence[_Intake], now: float) -> frozenset[str]:
+    said = [item for intake in batch for item in intake.items if isinstance(item, Event)]
+    going = [delivery for intake in batch for delivery in intake.deliveries]
+    new = events.record(connection, said, going, now) if said else frozenset()
+    for intake in batch:
+        for item in intake.items:
+            if not isinstance(item, Event):
+                states.keep(connection, item, rosters=intake.keep_rosters)
+    return new

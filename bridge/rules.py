@@ -1,0 +1,93 @@
+"""Who may use the bridge: patterns over people. Pure."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from bridge.model.address import NETWORK_NAME, Address
+
+MAX_PATTERN = 512
+"""How long a pattern may be, in characters."""
+
+_RFC1459 = str.maketrans("[]\\~", "{}|^")
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Matches people by what their network calls them; ``*`` stands for any text, every other sign for itself.
+
+    It is held against the native id (``*@example.org``, ``@*:example.org``) and against the network-qualified address
+    (``libera:*``), whole, and without regard to case. An id without ``@`` is a nick, for which ``[]\\~`` are also
+    ``{}|^``, as IRC has it (RFC 2812 section 2.2).
+    """
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check a pattern. Raises `ValueError` saying what to write instead."""
+        if not text or len(text) > MAX_PATTERN:
+            raise ValueError(f"write a pattern of 1 to {MAX_PATTERN} characters, for example *@example.org")
+        if not text.isprintable() or " " in text:
+            raise ValueError("write a pattern without spaces and control characters, for example *@example.org")
+        return cls(text)
+
+    @property
+    def network(self) -> str | None:
+        """The network the pattern is limited to, as ``libera`` in ``libera:*``; None where it holds for all."""
+        network, colon, _ = self.text.partition(":")
+        return network if colon and NETWORK_NAME.fullmatch(network) else None
+
+    def matches(self, address: Address) -> bool:
+        """Whether this is one of the people meant."""
+        pattern = self.text.casefold()
+        forms = [address.native.casefold(), str(address).casefold()]
+        if any(_glob(pattern, form) for form in forms):
+            return True
+        if "@" in address.native:
+            return False
+        return any(_glob(pattern.translate(_RFC1459), form.translate(_RFC1459)) for form in forms)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The operator's access rules. `use` is None where none was written: then the defaults hold."""
+
+    use: tuple[Pattern, ...] | None = None
+    deny: tuple[Pattern, ...] = ()
+
+    @classmethod
+    def parse(cls, use: Iterable[str] | None, deny: Iterable[str]) -> Self:
+        """Rules from patterns as written. Raises `ValueError`."""
+        allowed = None if use is None else tuple(map(Pattern.parse, use))
+        return cls(allowed, tuple(map(Pattern.parse, deny)))
+
+    def may_use(self, address: Address, *, room_configured: bool) -> bool:
+        """Whether what this person says and does is bridged.
+
+        `room_configured`: they are in a place that the operator bridged by name. By default everybody there is
+        bridged, and nobody elsewhere. `deny` goes before `use`.
+        """
+        if any(pattern.matches(address) for pattern in self.deny):
+            return False
+        if self.use is None:
+            return room_configured
+        return any(pattern.matches(address) for pattern in self.use)
+
+
+def _glob(pattern: str, text: str) -> bool:
+    """Whether the whole text fits. In time proportional to both lengths: ids are made by strangers."""
+    first, *rest = re.split(r"\*+", pattern)
+    if not rest:
+        return text == first
+    *middle, last = rest
+    if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for piece in middle:
+        found = text.find(piece, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True

@@ -1,0 +1,208 @@
+"""The running gateway: builds the parts, starts them in an order that loses nothing, supervises and stops them."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
+
+from bridge.changes import Changes
+from bridge.config import Config, names
+from bridge.contract import Adapter, Routed, StartError
+from bridge.counts import Counts
+from bridge.host import Host, Shared
+from bridge.journal import Journal
+from bridge.lanes import Lanes
+from bridge.model.address import Place
+from bridge.reconcile import Reconciler
+from bridge.reports import Reports
+from bridge.rosters import Rosters
+from bridge.router import Router
+from bridge.store import Store, events, states
+from bridge.tasks import cancel, spawn
+from bridge.topics import Topics
+from bridge.web.app import build
+
+log = structlog.get_logger(__name__)
+
+VERSION = version("rialto-bridge")
+
+RETENTION_EVERY = 600.0
+"""Seconds between two looks for what need not be kept any longer."""
+
+LONG = 40
+"""Characters of a native id beyond which an encoded name may be too long for a network, and be a hash instead."""
+
+STOP_WITHIN = 10.0
+"""Seconds an adapter has to say good-bye."""
+
+
+class Service:
+    """One gateway over one configuration."""
+
+    def __init__(self, config: Config) -> None:
+        """Build the adapters; no I/O. Raises `StartError` if one cannot work as configured."""
+        self._config = config
+        self._counts = Counts()
+        self._adapters: dict[str, Adapter] = {
+            name: attachment.factory.create(attachment.settings, config.context(name))
+            for name, attachment in config.networks.items()
+        }
+        self._hosts: dict[str, Host] = {}
+        self._lanes: Lanes | None = None
+        self._store = Store(config.store)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set. Raises `StartError` or `StoreError` where it cannot start."""
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            log.info("rialto runs", networks=sorted(self._adapters), rooms=len(self._config.rooms))
+            await stop.wait()
+            log.info("rialto stops")
+
+    def status(self) -> dict[str, Any]:
+        """What `rialto status` shows: networks, lanes, and counts since the start."""
+        counts = {
+            f"{sample.name}{{{','.join(f'{key}={value}' for key, value in sorted(sample.labels.items()))}}}": int(
+                sample.value
+            )
+            for metric in self._counts.registry.collect()
+            if metric.type == "counter"
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        }
+        return {
+            "version": VERSION,
+            "networks": {
+                name: {
+                    "kind": self._config.networks[name].kind,
+                    "online": host.condition.online,
+                    "since": host.condition.since,
+                    "failure": str(host.condition.failure) if host.condition.failure else None,
+                    "places": {place: failure and str(failure) for place, failure in host.places.items()},
+                }
+                for name, host in self._hosts.items()
+            },
+            "lanes": self._lanes.snapshot() if self._lanes else [],
+            "counts": counts,
+        }
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        await self._store.open()
+        stack.push_async_callback(self._store.close)
+        await self._keep_choices()
+
+        router = Router(self._config.rooms, partial(self._config.rules.may_use, room_configured=True))
+        places = [member.place for room in self._config.rooms for member in room.members]
+        reports = Reports(self._adapters, self._store, time.time)
+        lanes = Lanes(self._adapters, self._store, self._counts, failed=reports.failed)
+        self._lanes = lanes
+        kept = await self._store.read(states.rosters)
+        rosters = Rosters({place: people for place, people in kept.items() if router.member(place)})
+        reconciler = Reconciler(router, rosters, self._adapters, lanes.busy, await self._store.read(states.absences))
+        topics = Topics(router, self._adapters, self._store, reports, await self._store.read(states.topics))
+        changes = Changes(router, rosters, reconciler, topics, reports, self._store)
+        seen = await self._store.read(events.last_seen)
+        journal = Journal(
+            self._store,
+            router,
+            self._counts,
+            number=lanes.number,
+            deliver=lanes.put,
+            apply=changes.apply,
+            refuse=reports.refused,
+            last_seen={Place(network, place): when for (network, place), when in seen.items()},
+        )
+        known = names(self._config)
+        for address in await self._store.read(partial(events.long_names, longer=LONG)):
+            if address.network in self._config.networks:
+                known.learn(address)
+        # The last to end of all that adapters hand things to: what they say on leaving is taken in.
+        journal.start()
+        stack.push_async_callback(journal.stop)
+        shared = Shared(self._store, router, known, self._counts, journal, lanes, reconciler, reports, topics)
+        memories = await self._store.read(states.memories)
+        self._hosts = {
+            name: Host(name, adapter, shared, memories.get(name, {})) for name, adapter in self._adapters.items()
+        }
+
+        await reports.start()
+        stack.push_async_callback(reports.stop)
+        stack.push_async_callback(topics.stop)
+        reconciler.start()
+        stack.push_async_callback(reconciler.stop)
+        await lanes.start(places, reconciler)
+        stack.push_async_callback(lanes.stop)
+        await self._listen(stack)
+        started: list[str] = []
+        stack.push_async_callback(self._stop_adapters, started)
+        for name, adapter in self._adapters.items():
+            started.append(name)
+            await adapter.start(self._hosts[name])
+        retention = spawn(self._retain(), name="retention")
+        stack.push_async_callback(cancel, [retention])
+
+    async def _keep_choices(self) -> None:
+        """A network that owns the bare domains of its kind owns them for ever: otherwise names would change."""
+        for name, attachment in self._config.networks.items():
+            if not attachment.default:
+                continue
+            key = f"default.{attachment.kind}"
+            owner = await self._store.write(partial(states.choose, key=key, value=name))
+            if owner != name:
+                raise StartError(
+                    f"networks.{name}: '{owner}' owned the bare {attachment.kind} domains when this store was made, "
+                    f"and every name on the other networks depends on it; put 'default: true' under networks.{owner}"
+                )
+
+    async def _listen(self, stack: AsyncExitStack) -> None:
+        listen = self._config.http.listen
+        token = self._config.http.admin_token
+        app = build(self._adapters, self._counts.registry, self.status, token.get_secret_value() if token else None)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        try:
+            await web.TCPSite(runner, listen.host, listen.port).start()
+        except OSError as error:
+            raise StartError(
+                f"http.listen: cannot listen on {listen}: {error.strerror or error}; "
+                "is another Rialto running? Otherwise write another port"
+            ) from error
+        routed = sorted(name for name, adapter in self._adapters.items() if isinstance(adapter, Routed))
+        log.info("listening", address=str(listen), networks=routed)
+
+    async def _stop_adapters(self, names: list[str]) -> None:
+        # First nobody asks anything of them any more; then they say good-bye side by side.
+        for name in names:
+            await self._hosts[name].close()
+        await asyncio.gather(*(self._stop_adapter(name) for name in names))
+
+    async def _stop_adapter(self, name: str) -> None:
+        try:
+            async with asyncio.timeout(STOP_WITHIN):
+                await self._adapters[name].stop()
+        except TimeoutError:
+            log.warning("did not stop in time", network=name)
+        except Exception:
+            log.exception("did not stop well", network=name)
+
+    async def _retain(self) -> None:
+        """Erase what need not be kept any longer (`keep_bodies`, `keep_map`)."""
+        while True:
+            now = time.time()
+            forget = partial(
+                events.forget, bodies_before=now - self._config.keep_bodies, ids_before=now - self._config.keep_map
+            )
+            try:
+                # A little at a time: whoever has something to write meanwhile comes in between.
+                while any(erased := await self._store.write(forget)):
+                    log.info("erased", bodies=erased[0], events=erased[1])
+            except SQLAlchemyError:
+                log.exception("no more could be erased")
+            await asyncio.sleep(RETENTION_EVERY)

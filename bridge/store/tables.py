@@ -1,0 +1,148 @@
+"""The tables. `migrations/` brings an older store to this shape; a test compares the two."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(naming_convention={"ix": "ix_%(column_0_N_label)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"})
+
+# Conditions of partial indexes. A query must say the same words, not bind values, or SQLite reads the whole table.
+IS_OPEN = "delivery.state IN ('queued', 'sending')"
+IS_UNTOLD = "delivery.state IN ('failed', 'expired') AND NOT delivery.told"
+
+LONG_SENDER = 40
+"""Characters of a native id beyond which senders are indexed: an encoded name may then be a hash."""
+
+# What came in. A known origin is never taken in again, which is why these rows outlive their bodies (`keep_map`).
+event = Table(
+    "event",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("network", String(16), nullable=False),
+    Column("native_id", String, nullable=False),
+    Column("place", String, nullable=False),
+    Column("place_kind", String(8), nullable=False),
+    Column("sender", String, nullable=False),
+    Column("sender_name", String, nullable=False),
+    Column("when", Float, nullable=False),
+    Column("received", Float, nullable=False, index=True),
+    Column("protection", String(16), nullable=False),
+    Column("hops", Integer, nullable=False),
+    UniqueConstraint("network", "native_id"),
+    Index("ix_event_said", "network", "place", "when"),
+    Index("ix_event_long_sender", "network", "sender", sqlite_where=text(f"length(sender) > {LONG_SENDER}")),
+)
+
+# What was said. Apart, so that it can be erased when all deliveries have ended (`keep_bodies`).
+body = Table(
+    "body",
+    metadata,
+    Column("event_id", String(26), ForeignKey("event.id", ondelete="CASCADE"), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# One event on its way to one place. `seq` is its number in the place's lane, given by the lane's owner.
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("event_id", String(26), ForeignKey("event.id", ondelete="CASCADE"), primary_key=True),
+    Column("network", String(16), primary_key=True),
+    Column("place", String, primary_key=True),
+    Column("place_kind", String(8), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("reason", String(32)),
+    Column("text", String),
+    Column("told", Boolean, nullable=False, default=False),
+    Column("updated", Float, nullable=False),
+    Index("ix_delivery_number", "network", "place", "seq"),
+    Index("ix_delivery_open", "network", "place", "seq", sqlite_where=text("state IN ('queued', 'sending')")),
+    Index("ix_delivery_untold", "updated", sqlite_where=text("state IN ('failed', 'expired') AND NOT told")),
+)
+
+# Wire units of a delivery, and the id map: (event, place, part) <-> native id, many to many. `payload` is what was
+# sent, kept until the outcome is known, so that a part in doubt after a crash is sent again unchanged.
+part = Table(
+    "part",
+    metadata,
+    Column("event_id", String(26), ForeignKey("event.id", ondelete="CASCADE"), primary_key=True),
+    Column("network", String(16), primary_key=True),
+    Column("place", String, primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("state", String(10), nullable=False),
+    Column("native_id", String),
+    Column("payload", LargeBinary),
+    Index("ix_part_native", "network", "native_id"),
+)
+
+# An event that could not be journaled even alone: told, counted, kept for the operator, and out of the way.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("network", String(16), nullable=False),
+    Column("native_id", String, nullable=False),
+    Column("error", String, nullable=False),
+    Column("when", Float, nullable=False),
+)
+
+# Who is in a place of a network that will not tell again after a restart (Matrix).
+member = Table(
+    "member",
+    metadata,
+    Column("network", String(16), primary_key=True),
+    Column("place", String, primary_key=True),
+    Column("address", String, primary_key=True),
+    Column("name", String, nullable=False),
+)
+
+# Whose puppet was removed from a place by somebody there: an absence with a cause, which nobody undoes but the person.
+barred = Table(
+    "barred",
+    metadata,
+    Column("network", String(16), primary_key=True),
+    Column("place", String, primary_key=True),
+    Column("address", String, primary_key=True),
+    Column("cause", String(8), nullable=False),
+    Column("reason", String),
+    Column("by", String),
+)
+
+# The topic as last seen in the place, the one still to be set there, and what was heard and has not taken effect yet.
+topic = Table(
+    "topic",
+    metadata,
+    Column("network", String(16), primary_key=True),
+    Column("place", String, primary_key=True),
+    Column("seen", String),
+    Column("wanted", String),
+    Column("heard", LargeBinary),
+)
+
+# Small things an adapter keeps: allocated nicks, registered puppets.
+memory = Table(
+    "memory",
+    metadata,
+    Column("network", String(16), primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+# Choices that hold for ever, such as which network owns bare domains.
+setting = Table(
+    "setting",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+)

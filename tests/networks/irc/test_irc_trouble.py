@@ -1,0 +1,453 @@
+"""What goes wrong, and what must not follow from it: nicks in use, kicks, kills, floods, injection, restarts."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+import pytest
+import pytest_asyncio
+
+from adapters.irc.adapter import IrcAdapter
+from adapters.irc.puppet import Puppet
+from bridge.contract import NoPuppetError, SendError, StartError, Voice
+from bridge.demo.servers import InspIRCd, NgIRCd
+from bridge.model.address import Address, Person
+from bridge.model.event import Cause, Event, PuppetGone, Roster
+from bridge.model.message import Kick
+from bridge.model.result import Reason
+from tests.networks.irc.irc_lab import WITHIN, Crowd, confirmed, member, part, running, until
+
+IrcServer = NgIRCd | InspIRCd
+
+
+@pytest_asyncio.fixture(params=["ngircd", "inspircd"])
+async def server(request: pytest.FixtureRequest, ngircd: NgIRCd, inspircd: InspIRCd) -> AsyncIterator[IrcServer]:
+    yield ngircd if request.param == "ngircd" else inspircd
+
+
+def person(name: str, unique: str) -> Person:
+    return Person(Address("office", f"{name}{unique}@example.org"), name.title())
+
+
+def text_of(core_said: Sequence[tuple[str, object, str]]) -> list[str]:
+    return [text for _, _, text in core_said]
+
+
+async def test_bots_nick_in_use_and_won_back(server: IrcServer, crowd: Crowd, unique: str) -> None:
+    here = member(f"#{unique}")
+    squatter = await crowd.connect(server.port, f"r{unique}", here.place.native)
+    async with running(server.port, here, nick=f"r{unique}") as (_, core):
+        await squatter.see(lambda line: line.command == "JOIN" and str(line.source).startswith(f"r{unique}_!"), "JOIN")
+        kim = await crowd.connect(server.port, f"kim{unique}", here.place.native)
+        squatter.send("QUIT :yours")
+        line = await kim.see(lambda line: line.command == "NICK", "the bot's NICK")
+        assert line.param(0) == f"r{unique}"
+        kim.say(here.place.native, "still listening?")
+        await until(core.said, "line", lambda: core.items)
+
+
+async def test_nicks_of_nine_bytes(new_ngircd: Callable[..., Awaitable[NgIRCd]], crowd: Crowd) -> None:
+    server = await new_ngircd(max_nick_length=9)
+    here = member("#short")
+    kim = await crowd.connect(server.port, "alexandra", "#short")
+    people = [
+        Person(Address("office", "alexandra.the.great@example.org"), "Alexandra"),
+        Person(Address("home", "@alexandra:example.org"), "Alexandra"),
+        Person(Address("home", "@алиса:example.org"), "Алиса"),
+    ]
+    async with running(server.port, here, nick="rialto") as (adapter, _):
+        for number, each in enumerate(people):
+            await adapter.join(here.place, each)
+            await confirmed(adapter.send(part(here.place, each, f"line {number}")))
+        await kim.hear("line 2")
+        nicks = [nick for nick, _ in kim.heard("#short")]
+        assert len({*nicks, "alexandra"}) == 4
+        assert all(len(nick) <= 9 for nick in nicks)
+    with pytest.raises(AssertionError, match=r"432.*choose another `nick`"):
+        async with running(server.port, here, nick="muchtoolong", within=2):
+            pass
+
+
+async def test_kick_of_a_puppet(server: IrcServer, crowd: Crowd, unique: str) -> None:
+    here = member(f"#{unique}")
+    op = await crowd.connect(server.port, f"op{unique}", here.place.native)
+    ana = person("ana", unique)
+    async with running(server.port, here, nick=f"r{unique}") as (adapter, core):
+        await adapter.join(here.place, ana)
+        op.send(f"KICK {here.place.native} ana{unique} :enough")
+        (gone,) = await until(lambda: core.all(PuppetGone), "PuppetGone", lambda: core.items)
+        assert gone == PuppetGone(here.place, ana.address, Cause.KICKED, "enough", op.nick)
+        await until(lambda: core.all(Event), "the kick", lambda: core.items)
+        (kick,) = core.all(Event)
+        assert kick.content == Kick(ana.address, f"ana{unique}", "enough")
+        with pytest.raises(SendError) as refused:
+            adapter.send(part(here.place, ana, "hello?"))
+        assert refused.value.temporary
+        op.send(f"MODE {here.place.native} +b *!*@127.0.0.1")
+        await op.round_trip()
+        with pytest.raises(NoPuppetError, match="474"):
+            await adapter.join(here.place, ana)
+
+
+async def test_kill_of_a_puppet(server: IrcServer, crowd: Crowd, unique: str) -> None:
+    here = member(f"#{unique}")
+    op = await crowd.connect(server.port, f"op{unique}", here.place.native)
+    await op.oper()
+    ana = person("ana", unique)
+    async with running(server.port, here, nick=f"r{unique}") as (adapter, core):
+        await adapter.join(here.place, ana)
+        op.send(f"KILL ana{unique} :go")
+        (gone,) = await until(lambda: core.all(PuppetGone), "PuppetGone", lambda: core.items)
+        assert (gone.address, gone.cause) == (ana.address, Cause.QUIT)
+        await until(lambda: not len(adapter._puppets), "end of the puppet")
+        await adapter.join(here.place, ana)
+        await confirmed(adapter.send(part(here.place, ana, "back again")))
+        await op.hear("back again", f"ana{unique}")
+
+
+def observer(adapter: IrcAdapter, here: str) -> object:
+    place = next(seat.member.place for seat in adapter._bot.seats if seat.member.place.native == here)
+    return adapter._desk.observer(place)
+
+
+async def test_kick_of_the_bot_loses_nothing(server: IrcServer, crowd: Crowd, unique: str) -> None:
+    """The observer is kicked in the midst of a stream of lines; a puppet goes on where it stopped, and gives back."""
+    here = member(f"#{unique}")
+    channel = here.place.native
+    op = await crowd.connect(server.port, f"op{unique}", channel)
+    kim = await crowd.connect(server.port, f"kim{unique}", channel)
+    ana, bo = person("ana", unique), person("bo", unique)
+    async with running(server.port, here, nick=f"r{unique}") as (adapter, core):
+        await adapter.join(here.place, ana)
+        await adapter.join(here.place, bo)
+        assert observer(adapter, channel) == "bot"
+        sent: list[str] = []
+
+        async def talk(count: int) -> None:
+            for _ in range(count):
+                sent.append(f"line {len(sent)}")
+                kim.say(channel, sent[-1])
+                await asyncio.sleep(0.002)
+
+        talking = asyncio.create_task(talk(600))
+        await until(lambda: len(sent) > 100, "lines")
+        op.send(f"KICK {channel} r{unique} :out")
+        await until(lambda: isinstance(observer(adapter, channel), Puppet), "a puppet as observer")
+        await until(lambda: observer(adapter, channel) == "bot", "the bot as observer again")
+        await talking
+        await talk(50)
+        await until(lambda: sent[-1] in text_of(core.said()), "last line", lambda: text_of(core.said())[-5:])
+        assert text_of(core.said()) == sent
+        assert not core.all(PuppetGone)
+        assert {each.name for roster in core.all(Roster) for each in roster.people} == {op.nick, kim.nick}
+
+
+async def test_kill_of_the_bot_loses_no_more_than_what_the_server_had_not_delivered(
+    server: IrcServer, crowd: Crowd, unique: str
+) -> None:
+    """The bot's connection is cut by the server; puppets stay, one of them observes until the bot is back."""
+    here = member(f"#{unique}")
+    channel = here.place.native
+    op = await crowd.connect(server.port, f"op{unique}", channel)
+    await op.oper()
+    kim = await crowd.connect(server.port, f"kim{unique}", channel)
+    ana, bo = person("ana", unique), person("bo", unique)
+    async with running(server.port, here, nick=f"r{unique}") as (adapter, core):
+        await adapter.join(here.place, ana)
+        await adapter.join(here.place, bo)
+        sent: list[str] = []
+
+        async def talk() -> None:
+            while core.onlines < 2 or len(sent) < 300:
+                sent.append(f"line {len(sent)}")
+                kim.say(channel, sent[-1])
+                await asyncio.sleep(0.005)
+
+        talking = asyncio.create_task(talk())
+        await until(lambda: len(sent) > 50, "lines")
+        op.send(f"KILL r{unique} :out")
+        await until(lambda: core.failures, "loss of the bot")
+        await until(lambda: core.onlines == 2, "return of the bot", lambda: core.failures)
+        await asyncio.wait_for(talking, WITHIN)
+        await until(lambda: observer(adapter, channel) == "bot", "the bot as observer again")
+        await until(lambda: sent[-1] in text_of(core.said()), "last line", lambda: text_of(core.said())[-5:])
+        # A server that closes a connection with something of ours unread resets it, and what it had written but we had
+        # not read is gone (RFC 9293 section 3.10.7). That may cost the lines of that moment, in one piece; all others
+        # arrive, once and in order.
+        heard = text_of(core.said())
+        gap = next((at for at, line in enumerate(heard) if line != sent[at]), len(heard))
+        lost = len(sent) - len(heard)
+        assert heard == sent[:gap] + sent[gap + lost :], f"{lost} of {len(sent)} lost, the first where {sent[gap]} was"
+        assert lost <= 20
+        assert not core.all(PuppetGone)
+        await adapter.join(here.place, ana)
+        await confirmed(adapter.send(part(here.place, ana, "never gone")))
+        joins = [line for line in kim.lines if line.command == "JOIN" and str(line.source).startswith(f"ana{unique}!")]
+        assert len(joins) == 1
+
+
+async def test_a_puppet_observes_while_the_bot_is_banned(server: IrcServer, crowd: Crowd, unique: str) -> None:
+    here = member(f"#{unique}")
+    channel = here.place.native
+    op = await crowd.connect(server.port, f"op{unique}", channel)
+    op.send(f"MODE {channel} +b r{unique}!*@*")
+    await op.round_trip()
+    ana, bo = person("ana", unique), person("bo", unique)
+    async with running(server.port, here, nick=f"r{unique}") as (adapter, core):
+        await adapter.join(here.place, ana)
+        await adapter.join(here.place, bo)
+        await until(lambda: isinstance(observer(adapter, channel), Puppet), "a puppet as observer")
+        op.say(channel, "one")
+        await until(lambda: "one" in text_of(core.said()), "line", core.said)
+        op.send(f"KICK {channel} ana{unique} :you too")
+        await until(lambda: core.all(PuppetGone), "PuppetGone")
+        await until(lambda: isinstance(observer(adapter, channel), Puppet), "another puppet as observer")
+        op.say(channel, "two")
+        await until(lambda: "two" in text_of(core.said()), "line", core.said)
+        with pytest.raises(SendError) as refused:
+            adapter.send(part(here.place, ana, "by the bot", Voice.BOT))
+        assert refused.value.temporary
+        assert refused.value.retry_after
+        assert text_of(core.said()) == ["one", "two"]
+        kicks = [event for event in core.all(Event) if isinstance(event.content, Kick)]
+        assert [kick.content.target for kick in kicks if isinstance(kick.content, Kick)] == [ana.address]
+
+
+@pytest.mark.parametrize("voice", list(Voice))
+async def test_nothing_is_smuggled(server: IrcServer, crowd: Crowd, unique: str, voice: Voice) -> None:
+    here = member(f"#{unique}")
+    channel = here.place.native
+    kim = await crowd.connect(server.port, f"kim{unique}", channel)
+    ana = person("ana", unique)
+    async with running(server.port, here, nick=f"r{unique}") as (adapter, _):
+        await adapter.join(here.place, ana)
+        for text in (
+            "hi\rNICK pwned",
+            "hi\nQUIT :pwned",
+            "hi\r\nJOIN #pwned",
+            "hi\0\rPART " + channel,
+            "\x01VERSION\x01",
+            "\x01ACTION pretends\x01",
+            ":leading colon",
+        ):
+            await confirmed(adapter.send(part(here.place, ana, text, voice)))
+        await adapter.leave(here.place, ana.address, "bye\r\nPRIVMSG " + channel + " :pwned")
+        await confirmed(adapter.send(part(here.place, ana, "end", Voice.BOT)))
+        await kim.hear("end")
+        assert [text for _, text in kim.heard(channel)] == [
+            "hi NICK pwned",
+            "hi QUIT :pwned",
+            "hi JOIN #pwned",
+            "hi PART " + channel,
+            "VERSION",
+            "ACTION pretends",
+            ":leading colon",
+            "end",
+        ]
+        assert not [line for line in kim.lines if line.command == "NICK" or "pwned" in str(line.source)]
+        assert adapter._bot.nick == f"r{unique}"
+
+
+async def test_lines_fill_the_server_s_limit_exactly(server: IrcServer, crowd: Crowd, unique: str) -> None:
+    here = member(f"#{unique}")
+    kim = await crowd.connect(server.port, f"kim{unique}", here.place.native)
+    ana = person("ana", unique)
+    async with running(server.port, here, nick=f"r{unique}") as (adapter, _):
+        await adapter.join(here.place, ana)
+        for voice in Voice:
+            room = adapter.capabilities(here.place, ana, voice)
+            full = "x" * (room.part_bytes - 2) + "é"
+            await confirmed(adapter.send(part(here.place, ana, full, voice)))
+            await kim.hear(full)
+            with pytest.raises(SendError) as refused:
+                adapter.send(part(here.place, ana, full + "x", voice))
+            assert refused.value.failure.reason is Reason.POLICY_VIOLATION
+            assert not refused.value.temporary
+
+
+async def test_refusals_come_back_with_a_reason(server: IrcServer, crowd: Crowd, unique: str) -> None:
+    here = member(f"#{unique}")
+    op = await crowd.connect(server.port, f"op{unique}", here.place.native)
+    ana = person("ana", unique)
+    async with running(server.port, here, nick=f"r{unique}") as (adapter, _):
+        await adapter.join(here.place, ana)
+        await confirmed(adapter.send(part(here.place, ana, "before")))
+        op.send(f"MODE {here.place.native} +m")
+        await op.round_trip()
+        first, second = adapter.send(part(here.place, ana, "muted")), adapter.send(part(here.place, ana, "muted too"))
+        for handover in (first, second):
+            with pytest.raises(SendError, match="404") as refused:
+                await confirmed(handover)
+            assert refused.value.failure.reason is Reason.FORBIDDEN
+            assert not refused.value.temporary
+        op.send(f"MODE {here.place.native} -m")
+        await op.round_trip()
+        await confirmed(adapter.send(part(here.place, ana, "after")))
+        await op.hear("after")
+        assert [text for _, text in op.heard(here.place.native)] == ["before", "after"]
+
+
+async def test_flood_control_holds_lines_back_in_order(server: IrcServer, crowd: Crowd, unique: str) -> None:
+    here = member(f"#{unique}")
+    kim = await crowd.connect(server.port, f"kim{unique}", here.place.native)
+    ana = person("ana", unique)
+    async with running(server.port, here, nick=f"r{unique}", flood={"burst": 4, "per_second": 5}) as (adapter, _):
+        await adapter.join(here.place, ana)
+        await asyncio.sleep(0.3)  # the bucket fills again after the JOIN
+        began = time.monotonic()
+        handovers = [adapter.send(part(here.place, ana, f"line {number}")) for number in range(10)]
+        assert [handover.throttled for handover in handovers] == [False] * 4 + [True] * 6
+        await asyncio.gather(*map(confirmed, handovers))
+        assert time.monotonic() - began > 1.0
+        await kim.hear("line 9")
+        assert [text for _, text in kim.heard(here.place.native)] == [f"line {number}" for number in range(10)]
+        # What whoever sent it gave up on is not sent any more: the lane sends it again.
+        handovers = [adapter.send(part(here.place, ana, f"more {number}")) for number in range(8)]
+        assert handovers[-1].throttled
+        handovers[-1].confirmation.cancel()
+        await asyncio.gather(*map(confirmed, handovers[:-1]))
+        await confirmed(adapter.send(part(here.place, ana, "end")))
+        await kim.hear("end")
+        assert "more 6" in str(kim.heard(here.place.native))
+        assert "more 7" not in str(kim.heard(here.place.native))
+
+
+async def test_a_server_s_own_flood_control_is_not_provoked(new_ngircd: Callable[..., Awaitable[NgIRCd]]) -> None:
+    server = await new_ngircd(penalties=True)
+    here = member("#slow")
+    ana = Person(Address("office", "ana@example.org"), "Ana")
+    async with running(server.port, here, flood={"burst": 5, "per_second": 2}) as (adapter, core):
+        await adapter.join(here.place, ana)
+        handovers = [adapter.send(part(here.place, ana, f"line {number}")) for number in range(12)]
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(handover.confirmation for handover in handovers))
+        assert not core.failures
+        assert not core.all(PuppetGone)
+
+
+@pytest.mark.parametrize("kind", ["ngircd", "inspircd"])
+async def test_a_restarted_server_is_found_again(
+    kind: str,
+    new_ngircd: Callable[..., Awaitable[NgIRCd]],
+    new_inspircd: Callable[..., Awaitable[InspIRCd]],
+    crowd: Crowd,
+) -> None:
+    server: IrcServer = await (new_ngircd() if kind == "ngircd" else new_inspircd())
+    here = member("#again")
+    ana = Person(Address("office", "ana@example.org"), "Ana")
+    async with running(server.port, here) as (adapter, core):
+        await adapter.join(here.place, ana)
+        await server.kill()
+        await until(lambda: not core.is_online, "loss of the connection")
+        with pytest.raises(SendError) as refused:
+            adapter.send(part(here.place, ana, "lost?"))
+        assert refused.value.temporary
+        await until(lambda: core.all(PuppetGone), "PuppetGone")
+        with pytest.raises(SendError):
+            await adapter.join(here.place, ana)
+        await server.start()
+        await until(lambda: core.is_online, "reconnection", lambda: core.failures, within=60)
+        kim = await crowd.connect(server.port, "kim", "#again")
+        async with asyncio.timeout(WITHIN):
+            await adapter.join(here.place, ana)
+        await confirmed(adapter.send(part(here.place, ana, "here again")))
+        await kim.hear("here again", "ana")
+        kim.say("#again", "welcome back")
+        await until(lambda: "welcome back" in text_of(core.said()), "line", core.said)
+        assert core.onlines == 2
+
+
+async def test_what_was_under_way_when_the_server_died(new_ngircd: Callable[..., Awaitable[NgIRCd]]) -> None:
+    server = await new_ngircd()
+    here = member("#gone")
+    ana = Person(Address("office", "ana@example.org"), "Ana")
+    async with running(server.port, here, flood={"burst": 2, "per_second": 0.5}) as (adapter, _):
+        await adapter.join(here.place, ana)
+        handovers = [adapter.send(part(here.place, ana, f"line {number}")) for number in range(8)]
+        await server.kill()
+        results = await asyncio.wait_for(
+            asyncio.gather(*(handover.confirmation for handover in handovers), return_exceptions=True), WITHIN
+        )
+        failed = [result for result in results if isinstance(result, SendError)]
+        assert len(failed) >= 6
+        assert all(error.temporary for error in failed)
+
+
+async def test_a_wrong_password_ends_it(new_ngircd: Callable[..., Awaitable[NgIRCd]]) -> None:
+    server = await new_ngircd(password="sesame")
+    async with running(server.port, member("#in"), password="sesame") as (_, core):
+        assert core.onlines == 1
+    with pytest.raises(AssertionError) as failed:
+        async with running(server.port, member("#in"), password="mellon", within=2):
+            pass
+    assert "464" in str(failed.value)
+    assert "set `password`" in str(failed.value)
+    assert "mellon" not in str(failed.value)
+
+
+async def test_long_names_and_reasons_do_no_harm(server: IrcServer, crowd: Crowd, unique: str) -> None:
+    here = member(f"#{unique}")
+    kim = await crowd.connect(server.port, f"kim{unique}", here.place.native)
+    occupant = Person(Address("office", f"{'room' * 200}@conf.example.org/\r\n{'é' * 300}"), "Zoë " * 400)
+    async with running(server.port, here, nick=f"r{unique}") as (adapter, _):
+        await adapter.join(here.place, occupant)
+        await confirmed(adapter.send(part(here.place, occupant, "short")))
+        await adapter.leave(here.place, occupant.address, "because " * 500)
+        line = await kim.see(lambda line: line.command in ("PART", "QUIT"), "leaving")
+        assert "because because" in line.param(-1)
+
+
+async def test_housekeeping(server: IrcServer, crowd: Crowd, unique: str) -> None:
+    here = member(f"#{unique}")
+    kim = await crowd.connect(server.port, f"kim{unique}", here.place.native)
+    ana = person("ana", unique)
+    async with running(server.port, here, nick=f"r{unique}") as (adapter, _):
+        await adapter.join(here.place, ana)
+        puppet = adapter._puppets.get(ana.address)
+        assert puppet is not None
+        # As if the server had forced another nick on it.
+        puppet.connection.session.rename(f"guest{unique}")
+        puppet.connection.flush()
+        await kim.see(lambda line: line.command == "NICK" and line.param(0) == f"guest{unique}", "forced nick")
+        await adapter._puppets.keep()
+        await kim.see(lambda line: line.command == "NICK" and line.param(0) == f"ana{unique}", "nick won back")
+
+        puppet.connection.session.part(here.place.native, "")
+        puppet.connection.flush()
+        await until(lambda: not puppet.channels, "PART")
+        await adapter._puppets.keep()
+        assert len(adapter._puppets) == 1
+        puppet.idle_since -= 61
+        await adapter._puppets.keep()
+        await until(lambda: not len(adapter._puppets), "end of the idle puppet")
+
+
+async def test_a_channel_with_a_key(server: IrcServer, crowd: Crowd, unique: str) -> None:
+    channel = f"#{unique}"
+    op = await crowd.connect(server.port, f"op{unique}", channel)
+    op.send(f"MODE {channel} +k sesame")
+    await op.round_trip()
+    async with running(server.port, member(channel, key="sesame"), nick=f"r{unique}") as (adapter, core):
+        assert core.places == {channel: None}
+        await adapter.join(member(channel).place, person("ana", unique))
+        op.say(channel, "inside")
+        await until(core.said, "line", lambda: core.items)
+    async with running(server.port, member(channel, key="mellon"), nick=f"q{unique}") as (adapter, core):
+        assert core.ignored_kinds().count("join refused") == 1
+        failure = core.places[channel]
+        assert failure is not None
+        assert failure.text.endswith(
+            f'(475): give the channel\'s key in the configuration: {{id: "{channel}", key: ...}}'
+        )
+        with pytest.raises(NoPuppetError, match="475"):
+            await adapter.join(member(channel).place, person("bo", unique))
+        op.send(f"MODE {channel} -k sesame")
+        await op.round_trip()
+        adapter._bot._knock(adapter._bot.seats[0])
+        await until(lambda: core.places[channel] is None, "word that the bot is in", lambda: core.places)
+        op.send(f"KICK {channel} q{unique} :begone")
+        await until(lambda: core.places[channel], "word that the bot is out", lambda: core.places)
+        assert f"op{unique} kicked the bot out (begone)" in str(core.places[channel])
+    with pytest.raises(StartError, match="key of #"):
+        async with running(server.port, member(channel, key="two words")):
+            pass

@@ -1,0 +1,229 @@
+"""One Rialto beside real servers, and a room on all of them: the stage of the tests that cross networks."""
+
+import asyncio
+import json
+import secrets
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+
+from bridge.config import load
+from bridge.demo.clients import IrcClient, MatrixClient, XmppClient
+from bridge.demo.servers import Prosody, Server, Synapse
+from bridge.service import Service
+
+DOMAIN = "bridge1.localhost"
+FLOOD = {"burst": 1000, "per_second": 1000}
+
+
+@dataclass
+class Stage:
+    """Servers, the configuration of a Rialto between them, and one room named by `word`."""
+
+    folder: Path
+    word: str
+    prosody: Prosody
+    synapse: Synapse
+    ircd: Server
+    second: Server | None = None
+    extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    rooms: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self.rooms = self.rooms or (self.word,)
+        self.admin_token = secrets.token_urlsafe(16)
+        self.http_port = self.synapse.appservice.port
+
+    def muc(self, room: str = "") -> str:
+        return f"{room or self.word}@{self.prosody.muc}"
+
+    def alias(self, room: str = "") -> str:
+        return f"#{room or self.word}:{self.synapse.server_name}"
+
+    def channel(self, room: str = "") -> str:
+        return f"#{room or self.word}"
+
+    @property
+    def config_file(self) -> Path:
+        return self.folder / "config.yaml"
+
+    def settings(self) -> dict[str, Any]:
+        appservice = self.synapse.appservice
+        networks: dict[str, dict[str, Any]] = {
+            "office": {
+                "kind": "xmpp",
+                "server": f"127.0.0.1:{self.prosody.component_port}",
+                "domain": DOMAIN,
+                "secret": self.prosody.components[DOMAIN],
+            },
+            "home": {
+                "kind": "matrix",
+                "homeserver": self.synapse.url,
+                "domain": self.synapse.server_name,
+                "id": appservice.id,
+                "as_token": appservice.as_token,
+                "hs_token": appservice.hs_token,
+            },
+            "libera": {
+                "kind": "irc",
+                "server": f"irc://127.0.0.1:{port_of(self.ircd)}",
+                "nick": "rialto",
+                "flood": FLOOD,
+            },
+        }
+        if self.second is not None:
+            networks["oftc"] = {
+                "kind": "irc",
+                "server": f"irc://127.0.0.1:{port_of(self.second)}",
+                "nick": "rialto",
+                "flood": FLOOD,
+            }
+        for name, keys in self.extra.items():
+            networks[name].update(keys)
+        rooms = {
+            room: {"office": self.muc(room), "home": self.alias(room), "libera": self.channel(room)}
+            | ({"oftc": self.channel(room)} if self.second is not None else {})
+            for room in self.rooms
+        }
+        return {
+            "store": "sqlite:///rialto.db",
+            "http": {"listen": f"127.0.0.1:{self.http_port}", "admin_token": self.admin_token},
+            "networks": networks,
+            "rooms": rooms,
+        }
+
+    def write_config(self) -> Path:
+        self.config_file.write_text(yaml.safe_dump(self.settings()))
+        self.config_file.chmod(0o600)
+        return self.config_file
+
+    @asynccontextmanager
+    async def rialto(self) -> AsyncIterator[Service]:
+        """A Rialto in this process, online on all networks and in all rooms."""
+        service = Service(load(self.write_config(), {}))
+        stop = asyncio.Event()
+        task = asyncio.create_task(service.run(stop))
+        try:
+            await until_online(service.status, task)
+            yield service
+        finally:
+            stop.set()
+            await task
+
+    @asynccontextmanager
+    async def process(self) -> AsyncIterator[asyncio.subprocess.Process]:
+        """A Rialto of its own, as an operator starts it. Killed at the end if it still runs."""
+        self.write_config()
+        with (self.folder / "rialto.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "bridge", "run", "-c", str(self.config_file), stdout=log, stderr=log
+            )
+        try:
+            await self._until_ready(process)
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+    async def _until_ready(self, process: asyncio.subprocess.Process, within: float = 40.0) -> None:
+        """Ask as a supervisor would, until every network is online."""
+        seen = "nothing"
+        async with aiohttp.ClientSession() as session:
+            deadline = asyncio.get_running_loop().time() + within
+            while asyncio.get_running_loop().time() < deadline and process.returncode is None:
+                try:
+                    async with session.get(f"http://127.0.0.1:{self.http_port}/readyz") as answer:
+                        seen = await answer.text()
+                        if answer.status == 200:
+                            return
+                except aiohttp.ClientError as error:
+                    seen = repr(error)
+                await asyncio.sleep(0.1)
+        raise AssertionError(f"Rialto did not become ready: {seen}\n{self.log()}")
+
+    def log(self) -> str:
+        return (self.folder / "rialto.log").read_text(errors="replace")[-6000:]
+
+
+def port_of(server: Server) -> int:
+    port = getattr(server, "port", None)
+    assert isinstance(port, int)
+    return port
+
+
+async def until_online(status: Any, task: asyncio.Task[None], within: float = 30.0) -> None:
+    """Wait until every network is online; on failure show the status."""
+    try:
+        async with asyncio.timeout(within):
+            while True:
+                networks = status()["networks"]
+                if networks and all(network["online"] for network in networks.values()):
+                    return
+                if task.done():
+                    await task
+                await asyncio.sleep(0.05)  # the status is asked as an operator would ask it: there is no event for it
+    except TimeoutError:
+        raise AssertionError("not all networks came online:\n" + json.dumps(status(), indent=2)) from None
+
+
+@dataclass
+class Cast:
+    """One person on each network, in the room."""
+
+    stage: Stage
+    xmpp: XmppClient
+    matrix: MatrixClient
+    irc: IrcClient
+    matrix_rooms: dict[str, str]
+    second: IrcClient | None = None
+
+    @property
+    def all(self) -> list[XmppClient | MatrixClient | IrcClient]:
+        return [self.xmpp, self.matrix, self.irc, *([self.second] if self.second else [])]
+
+    async def say(self, who: str, text: str, room: str = "") -> None:
+        """Have the person on that network say it."""
+        if who == "xmpp":
+            self.xmpp.say(self.stage.muc(room), text)
+        elif who == "matrix":
+            await self.matrix.say(self.matrix_rooms[room or self.stage.word], text)
+        elif who == "irc":
+            self.irc.say(self.stage.channel(room), text)
+        else:
+            assert self.second is not None
+            self.second.say(self.stage.channel(room), text)
+
+
+@asynccontextmanager
+async def cast(stage: Stage) -> AsyncIterator[Cast]:
+    """Ana on XMPP, Bo on Matrix, Kestrel on IRC (and Osprey on the second IRC network), who make the rooms."""
+    word = stage.word
+    async with AsyncExitStack() as stack:
+        jid = await stage.prosody.register(f"ana{word}", "password")
+        ana = await stack.enter_async_context(XmppClient(jid, "password", stage.prosody.c2s_port))
+        token = await stage.synapse.register(f"bo{word}", "password")
+        bo = await stack.enter_async_context(
+            MatrixClient(stage.synapse.url, f"@bo{word}:{stage.synapse.server_name}", token)
+        )
+        kestrel = await stack.enter_async_context(IrcClient(f"kestrel{word}", port_of(stage.ircd)))
+        osprey = None
+        if stage.second is not None:
+            osprey = await stack.enter_async_context(IrcClient(f"osprey{word}", port_of(stage.second)))
+        rooms = {}
+        for room in stage.rooms:
+            await ana.join(stage.muc(room), f"Ana{word}")
+            # The bot may set topics, as its operator would allow it.
+            powers = {"users": {f"@{stage.synapse.appservice.sender_localpart}:{stage.synapse.server_name}": 50}}
+            rooms[room] = await bo.create_room(room, power_level_override=powers)
+            await kestrel.join(stage.channel(room))
+            if osprey is not None:
+                await osprey.join(stage.channel(room))
+                osprey.mode(stage.channel(room), "-t")  # InspIRCd lets only operators set topics by default
+        yield Cast(stage, ana, bo, kestrel, rooms, osprey)

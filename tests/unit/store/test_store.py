@@ -1,0 +1,316 @@
+"""The store: one transaction for many, no one harmed by another's fault, a schema that migrations reach."""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, create_engine, func, insert, select, text
+from sqlalchemy.event import listen, remove
+
+from bridge.delivery import Delivery, State, mint
+from bridge.model.address import Address, Person, Place
+from bridge.model.event import Cause, Event, Origin, PuppetGone, Roster, TopicSet
+from bridge.model.message import Message, MessageKind, Span, Style, Text
+from bridge.model.result import Failure, Reason, Receipt
+from bridge.store import Store, StoreError, deliveries, events, states
+from bridge.store.deliveries import Piece
+from bridge.store.tables import body, event, memory, metadata, part, quarantine
+
+HERE, THERE = Place("home", "#tea:example.org"), Place("libera", "#tea")
+
+
+def url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'rialto.db'}"
+
+
+def put(connection: Connection, key: str, value: str = "value") -> str:
+    connection.execute(insert(memory), {"network": "home", "key": key, "value": value})
+    return key
+
+
+def keys(connection: Connection) -> list[str]:
+    return list(connection.execute(select(memory.c.key).order_by(text("rowid"))).scalars())
+
+
+def said(native_id: str, now: float = 1000.0) -> Event:
+    return Event(
+        Origin("home", native_id), HERE, Person(Address("home", "ana"), "Ana"), now, Message(Text("hi")), id=mint(now)
+    )
+
+
+async def test_writes_take_effect_in_the_order_of_the_calls_and_share_commits(tmp_path: Path) -> None:
+    store = Store(url(tmp_path))
+    await store.open()
+    done = [store.write(partial(put, key=f"key {number}")) for number in range(100)]
+    assert await asyncio.gather(*done) == [f"key {number}" for number in range(100)]
+    assert await store.read(keys) == [f"key {number}" for number in range(100)]
+    await store.close()
+
+
+async def test_a_write_that_fails_harms_nobody_but_its_caller(tmp_path: Path) -> None:
+    store = Store(url(tmp_path))
+    await store.open()
+    writes = [store.write(partial(put, key=key)) for key in ("a", "b", "b", "c")]
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert [result if isinstance(result, str) else "failed" for result in results] == ["a", "b", "failed", "c"]
+    assert await store.read(keys) == ["a", "b", "c"]
+    await store.close()
+
+
+async def test_what_was_written_is_there_after_closing(tmp_path: Path) -> None:
+    store = Store(url(tmp_path))
+    await store.open()
+    store.write(partial(put, key="last words"))
+    await store.close()
+    store = Store(url(tmp_path))
+    await store.open()
+    assert await store.read(keys) == ["last words"]
+    await store.close()
+
+
+async def test_migrations_lead_to_the_tables_as_they_are(tmp_path: Path) -> None:
+    store = Store(url(tmp_path))
+    await store.open()
+    await store.close()
+
+    def differences() -> list[object]:
+        with create_engine(url(tmp_path)).connect() as connection:
+            return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    assert await asyncio.to_thread(differences) == []
+
+
+async def test_a_newer_schema_is_refused_with_a_word_on_what_to_do(tmp_path: Path) -> None:
+    store = Store(url(tmp_path))
+    await store.open()
+    await store.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    await store.close()
+    with pytest.raises(StoreError, match="newer than this version of Rialto knows"):
+        await Store(url(tmp_path)).open()
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rialto.db").write_text("not a database at all, but long enough to be taken for one\n" * 20)
+    with pytest.raises(StoreError, match="cannot open"):
+        await Store(url(tmp_path)).open()
+
+
+async def test_bodies_are_erased_when_all_deliveries_ended_and_ids_later(tmp_path: Path) -> None:
+    store = Store(url(tmp_path))
+    await store.open()
+    ended, waiting = said("$ended"), said("$waiting")
+    todo = [Delivery(ended, THERE, 1), Delivery(waiting, THERE, 2)]
+    await store.write(partial(events.record, events=[ended, waiting], deliveries=todo, received=1000.0))
+    await store.write(partial(deliveries.end, each=todo[0], state=State.CONFIRMED, now=1001.0))
+
+    def left(connection: Connection) -> tuple[list[str], int]:
+        found = connection.execute(select(body.c.event_id).order_by(body.c.event_id)).scalars()
+        return list(found), connection.execute(select(func.count()).select_from(event)).scalar_one()
+
+    assert await store.write(partial(events.forget, bodies_before=1000.5, ids_before=0)) == (0, 0)
+    assert await store.write(partial(events.forget, bodies_before=2000.0, ids_before=0)) == (1, 0)
+    assert await store.read(left) == ([waiting.id], 2)
+    assert await store.write(partial(events.forget, bodies_before=2000.0, ids_before=2000.0)) == (0, 1)
+    assert await store.read(left) == ([waiting.id], 1)
+    again = await store.write(partial(events.record, events=[said("$waiting")], deliveries=[], received=3000.0))
+    assert again == frozenset()
+    await store.close()
+
+
+async def test_choices_hold_for_ever(tmp_path: Path) -> None:
+    store = Store(url(tmp_path))
+    await store.open()
+    assert await store.write(partial(states.choose, key="default.matrix", value="home")) == "home"
+    assert await store.write(partial(states.choose, key="default.matrix", value="other")) == "home"
+    await store.close()
+
+
+def test_other_databases_are_refused_in_words() -> None:
+    with pytest.raises(StoreError, match="postgresql is not supported yet"):
+        asyncio.run(Store("postgresql://user@host/rialto").open())
+
+
+async def opened(folder: Path) -> Store:
+    store = Store(url(folder))
+    await store.open()
+    return store
+
+
+async def test_what_is_asked_for_after_the_end_is_refused_and_not_forgotten(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    closing = asyncio.create_task(store.close())
+    await asyncio.sleep(0)
+    late = store.write(partial(put, key="late"))
+    await closing
+    with pytest.raises(StoreError, match="being closed"):
+        await asyncio.wait_for(late, 5)
+    with pytest.raises(StoreError, match="not open"):
+        store.write(partial(put, key="later"))
+
+
+async def record(store: Store, *said_: Event, received: float = 1000.0) -> list[Delivery]:
+    todo = [Delivery(each, THERE, number) for number, each in enumerate(said_, start=1)]
+    await store.write(partial(events.record, events=said_, deliveries=todo, received=received))
+    return todo
+
+
+def parts(connection: Connection) -> list[tuple[int, str, str | None, bytes | None]]:
+    rows = connection.execute(select(part.c.part, part.c.state, part.c.native_id, part.c.payload).order_by(part.c.part))
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+MARKED = Text("salut", (Span(0, 5, Style.LINK, "https://example.org/"),), "fr")
+
+
+async def test_pieces_come_back_whole_and_end_with_their_delivery(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    [each] = await record(store, said("$1"))
+    pieces = [Piece(index, index == 1, MessageKind.EMOTE, MARKED) for index in range(3)]
+    await store.write(partial(deliveries.begin, each=each, pieces=pieces, now=1.0))
+    assert await store.read(partial(deliveries.pieces, each=each)) == pieces
+    await store.write(partial(deliveries.confirm, each=each, index=0, receipt=Receipt("n0"), state=State.CONFIRMED))
+    failure = Failure(Reason.FORBIDDEN, "no")
+    await store.write(partial(deliveries.end, each=each, state=State.FAILED, now=2.0, failure=failure))
+    assert await store.read(parts) == [
+        (0, "confirmed", "n0", None),
+        (1, "failed", None, None),
+        (2, "failed", None, None),
+    ]
+    for index in (0, 1):
+        late = partial(
+            deliveries.confirm_by_id, event_id=each.event.id, place=THERE, index=index, receipt=Receipt("late")
+        )
+        await store.write(partial(late, state=State.UNCERTAIN))
+    assert [row[:3] for row in await store.read(parts)] == [
+        (0, "confirmed", "n0"),
+        (1, "uncertain", "late"),
+        (2, "failed", None),
+    ]
+    await store.close()
+
+
+async def test_a_delivery_begins_anew_with_other_pieces(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    [each] = await record(store, said("$1"))
+    old = [Piece(index, True, MessageKind.TEXT, Text("old")) for index in range(3)]
+    new = [Piece(0, False, MessageKind.TEXT, Text("new"))]
+    await store.write(partial(deliveries.begin, each=each, pieces=old, now=1.0))
+    await store.write(partial(deliveries.restart, each=each, pieces=new, now=2.0))
+    assert await store.read(partial(deliveries.pieces, each=each)) == new
+    await store.close()
+
+
+@pytest.mark.parametrize("broken", ["UPDATE body SET content = X'706F6C6C207B7D'", "DELETE FROM body", "payload"])
+async def test_a_delivery_that_cannot_be_read_back_fails_alone(tmp_path: Path, broken: str) -> None:
+    store = await opened(tmp_path)
+    todo = await record(store, *(said(f"${number}") for number in range(4)))
+    if broken == "payload":
+        piece = Piece(0, True, MessageKind.TEXT, Text("x"))
+        await store.write(partial(deliveries.begin, each=todo[1], pieces=[piece], now=1.0))
+        broken = "UPDATE part SET payload = X'5B'"
+    bad = text(f"{broken} WHERE event_id = '{todo[1].event.id}'")
+    await store.write(lambda connection: connection.execute(bad))
+    found = await store.read(partial(deliveries.waiting, place=THERE, after=-1, most=3, now=5.0))
+    assert [each.seq for each in found] == [1, 3, 4]  # as many as were asked for: the lane goes on after them
+    [untold] = await store.read(partial(deliveries.untold, since=0.0))
+    assert (untold.event_id, untold.failure) == (todo[1].event.id, deliveries.UNREADABLE)
+    aside = await store.read(lambda connection: connection.execute(select(quarantine.c.native_id)).scalars().all())
+    assert list(aside) == ["$1"]
+    await store.close()
+
+
+async def test_what_cannot_be_said_in_unicode_is_set_aside_all_the_same(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    await store.write(partial(events.set_aside, each=said("$\ud800"), error="\ud800?", now=1.0))
+    rows = await store.read(lambda connection: connection.execute(select(quarantine)).all())
+    assert [(row.native_id, row.error) for row in rows] == [("$\\ud800", "\\ud800?")]
+    await store.close()
+
+
+async def test_nothing_was_said_later_than_it_was_heard(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    await record(store, said("$1", now=5000.0), said("$2", now=900.0), received=1000.0)
+    assert await store.read(events.last_seen) == {(HERE.network, HERE.native): 1000.0}
+    assert await store.read(deliveries.numbers) == {(THERE.network, THERE.native): 2}
+    await store.close()
+
+
+async def test_the_newest_of_every_place_is_found(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    places = [Place(network, name) for network in ("a", "b", "c") for name in ("#x", "#y", "#z")]
+    one = said("$1")
+    todo = [Delivery(one, place, number) for number, place in enumerate(places)]
+    await store.write(partial(events.record, events=[one], deliveries=todo, received=1.0))
+    wanted = {(place.network, place.native): number for number, place in enumerate(places)}
+    assert await store.read(deliveries.numbers) == wanted
+    await store.close()
+
+
+@pytest.mark.parametrize("rosters", [False, True])
+async def test_removals_and_topics_are_kept_of_every_network(tmp_path: Path, rosters: bool) -> None:
+    store = await opened(tmp_path)
+    ana = Person(Address("home", "ana"), "Ana")
+    kicked = PuppetGone(THERE, ana.address, Cause.KICKED, "noise", "op")
+    topic = TopicSet(HERE, "x", ana)
+    for state in (kicked, PuppetGone(THERE, Address("home", "bo"), Cause.QUIT), topic, Roster(HERE, (ana,))):
+        await store.write(partial(states.keep, state=state, rosters=rosters))
+    assert await store.read(states.absences) == [kicked]
+    assert await store.read(states.topics) == [states.Topic(HERE, None, None, topic)]
+    assert await store.read(states.rosters) == ({HERE: [ana]} if rosters else {})
+    newer = TopicSet(HERE, "y", ana)
+    await store.write(partial(states.keep, state=newer))
+    noted = [states.Topic(HERE, "x", None)]
+    await store.write(partial(states.note_topics, topics=noted, applied=topic))
+    assert await store.read(states.topics) == [states.Topic(HERE, "x", None, newer)]
+    await store.write(partial(states.note_topics, topics=noted, applied=newer))
+    assert await store.read(states.topics) == noted
+    await store.close()
+
+
+async def test_what_is_erased_at_once_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "AT_ONCE", 2)
+    store = await opened(tmp_path)
+    for each in await record(store, *(said(f"${number}") for number in range(3))):
+        await store.write(partial(deliveries.end, each=each, state=State.CONFIRMED, now=1001.0))
+    forget = partial(events.forget, bodies_before=2000.0)
+    assert [await store.write(partial(forget, ids_before=0.0)) for _ in range(3)] == [(2, 0), (1, 0), (0, 0)]
+    assert [await store.write(partial(forget, ids_before=2000.0)) for _ in range(3)] == [(0, 2), (0, 1), (0, 0)]
+    await store.close()
+
+
+async def test_no_query_of_the_start_or_of_retention_reads_whole_tables(tmp_path: Path) -> None:
+    """SQLite's own plan: every table is searched by an index, or walked along one that ends the walk early."""
+    store = await opened(tmp_path)
+    asked: list[tuple[str, object]] = []
+
+    def plans(connection: Connection) -> list[str]:
+        def note(_c: object, _cursor: object, statement: str, values: object, _context: object, _many: bool) -> None:
+            asked.append((statement, values))
+
+        listen(connection.engine, "before_cursor_execute", note)
+        events.forget(connection, 1000.0, 10.0)
+        events.last_seen(connection)
+        events.long_names(connection, 40)
+        deliveries.numbers(connection)
+        deliveries.untold(connection, 5.0)
+        deliveries.waiting(connection, THERE, -1, 100)
+        remove(connection.engine, "before_cursor_execute", note)
+        return [
+            row[3]
+            for statement, values in asked
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)  # type: ignore[arg-type]  # as noted
+        ]
+
+    found = await store.read(plans)
+    assert len(asked) == 7
+    walks = {line for line in found if line.startswith("SCAN")}
+    assert walks == {
+        "SCAN event USING COVERING INDEX ix_event_said",  # LIMIT 1
+        "SCAN delivery USING COVERING INDEX ix_delivery_number",  # LIMIT 1
+        "SCAN event USING COVERING INDEX ix_event_long_sender",  # partial: nothing but long names
+    }
+    assert not [line for line in found if "TEMP B-TREE" in line]
+    await store.close()
