@@ -142,7 +142,7 @@ async def test_kick_of_the_bot_loses_nothing(server: IrcServer, crowd: Crowd, un
         assert {each.name for roster in core.all(Roster) for each in roster.people} == {op.nick, kim.nick}
 
 
-async def test_kill_of_the_bot_loses_no_more_than_what_the_server_had_not_delivered(
+async def test_kill_of_the_bot_doubles_nothing_and_loses_at_most_a_moment(
     server: IrcServer, crowd: Crowd, unique: str
 ) -> None:
     """The bot's connection is cut by the server; puppets stay, one of them observes until the bot is back."""
@@ -171,14 +171,13 @@ async def test_kill_of_the_bot_loses_no_more_than_what_the_server_had_not_delive
         await asyncio.wait_for(talking, WITHIN)
         await until(lambda: observer(adapter, channel) == "bot", "the bot as observer again")
         await until(lambda: sent[-1] in text_of(core.said()), "last line", lambda: text_of(core.said())[-5:])
-        # A server that closes a connection with something of ours unread resets it, and what it had written but we had
-        # not read is gone (RFC 9293 section 3.10.7). That may cost the lines of that moment, in one piece; all others
-        # arrive, once and in order.
+        # Nothing comes twice or out of order. On ngIRCd a line of that moment has been missed on a loaded machine: the
+        # cause is not traced (perhaps a connection reset before it was read), so a short gap there is let pass.
         heard = text_of(core.said())
-        gap = next((at for at, line in enumerate(heard) if line != sent[at]), len(heard))
         lost = len(sent) - len(heard)
-        assert heard == sent[:gap] + sent[gap + lost :], f"{lost} of {len(sent)} lost, the first where {sent[gap]} was"
-        assert lost <= 20
+        assert 0 <= lost <= (5 if isinstance(server, NgIRCd) else 0), f"{lost} of {len(sent)} lost"
+        gap = next((at for at, line in enumerate(heard) if line != sent[at]), len(heard))
+        assert heard == sent[:gap] + sent[gap + lost :]
         assert not core.all(PuppetGone)
         await adapter.join(here.place, ana)
         await confirmed(adapter.send(part(here.place, ana, "never gone")))
