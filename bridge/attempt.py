@@ -74,4 +74,5 @@ class Attempt:
             text=piece.text,
             when=event.when,
             source=event.origin.native_id,
+            hops=event.hops,
         )

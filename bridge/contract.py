@@ -6,7 +6,7 @@ also being one of the small optional Protocols below, which the core checks once
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,8 +16,9 @@ from pydantic import BaseModel
 
 from bridge.capabilities import Capabilities
 from bridge.model.address import Address, Person, Place
-from bridge.model.event import Event, State
+from bridge.model.event import HOPS, Event, State
 from bridge.model.message import MessageKind, Text
+from bridge.model.presence import Presence
 from bridge.model.result import Failure, Reason, Receipt
 from bridge.model.room import Member
 from bridge.names import Names
@@ -38,7 +39,8 @@ class Part:
 
     `id` is unique and the same at every attempt: what an adapter stamps on the wire to know its own again, and makes
     its transaction id of. It holds ASCII letters, digits and ``-`` only. With `Voice.BOT`, `text` already carries the
-    speaker's name as the downgrade marked it. `source` is the native id of the message in its own network.
+    speaker's name as the downgrade marked it. `source` is the native id of the message in its own network. `hops`:
+    gateways it may still pass (RFC 3860 MaxForwards), to be put on the wire where there is a field for it.
     """
 
     id: str
@@ -49,6 +51,24 @@ class Part:
     text: Text
     when: float
     source: str = ""
+    hops: int = HOPS
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One line that the gateway itself says to a person of the network.
+
+    `place` is where they spoke: a room, or with `PlaceKind.USER` the person themself, who then wrote to `to` in
+    private. `about` is the native id of what they said. `failure` is why that was not delivered; None where the line
+    tells something else. `text` says it in words, the failure's included.
+    """
+
+    place: Place
+    person: Person
+    text: str
+    about: str | None = None
+    to: Address | None = None
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +120,42 @@ class Core(Protocol):
 
     network: str
 
-    async def accept(self, *items: Event | State) -> None:
+    async def accept(self, *items: Event | State, remember: Mapping[str, str | None] | None = None) -> None:
         """Take in what the network said. Returns when it is durable: acknowledge to the source only then.
 
         Items of one call, and of calls in the order they were made, keep their order. An event whose origin is known
-        already is dropped here. May wait for a disk; raises `asyncio.CancelledError` only.
+        already is dropped here. `remember`: as the method of that name, in the same transaction as the items (how far
+        a stream was read). May wait for a disk; raises `asyncio.CancelledError` only.
         """
+
+    def presence(self, presence: Presence) -> None:
+        """What a person of this network shows now. The last value wins; it is neither kept nor waited for.
+
+        No tuples: nothing is known of them any more (they went out of sight), which is not the same as closed.
+        """
+
+    def presence_of(self, address: Address) -> Presence:
+        """What is known of anybody's presence now; no tuples where nothing is."""
+
+    def watch(self, watched: Address, watcher: Address, *, wanted: bool) -> None:
+        """A person of this network wants, or no longer wants, to know of the presence of a foreign person.
+
+        The foreign network is asked to follow them (`Watchable`), if it can; what it says comes by `Showing.show`.
+        Not kept: to be said again after a start.
+        """
+
+    def identity(self, person: Person) -> str:
+        """What their puppet says on the wire of whose stand-in it is, so that another gateway knows them again; empty
+        where nothing is known (see `Identifying`)."""
+
+    def find(self, text: str) -> Address:
+        """The person that somebody means who writes ``bo@example.org``, ``@ana:example.org`` or ``libera:kestrel``.
+
+        Raises `ValueError` saying what to write instead. Whether there is such a person is not known here.
+        """
+
+    def written(self, address: Address) -> str:
+        """What to write for a person, the shortest that `find` understands."""
 
     def online(self) -> None:
         """The network can be spoken to now. Lanes and reconciliation (re)start.
@@ -220,16 +270,62 @@ class Topical(Protocol):
 class Telling(Protocol):
     """A person can be told something in private, or as privately as the network allows."""
 
-    async def tell(self, place: Place, person: Person, text: str, about: str | None) -> None:
-        """Tell `person`, who spoke in `place`, one line of text; `about` is the native id of what they said.
+    async def tell(self, notice: Notice) -> None:
+        """Tell one person one line, in their network's own manner: an error stanza where there is such a thing.
 
         Used for failures: "your message was not delivered to ...". Raises `SendError`.
         """
 
 
 @runtime_checkable
+class Direct(Protocol):
+    """People of the network can be written to one by one, without a room: places of `PlaceKind.USER`.
+
+    For these, `Adapter.capabilities` and `Adapter.send` are called as for rooms. `native` is the native id of the
+    person written to, as in an `Address`. What comes from them has `Event.to`.
+    """
+
+    async def meet(self, place: Place, person: Person) -> Voice:
+        """Have `person`'s puppet able to write to the user of the place: connected, registered, their room made.
+
+        Called before each delivery; returns at once where all is ready. `Voice.BOT`: they get no puppet, the bot is to
+        speak for them. The core bounds the time it waits. Raises `SendError`: permanent where the message cannot be
+        brought (nobody is called so); temporary trouble may as well be told by `send`.
+        """
+
+    def at_home(self, address: Address) -> bool:
+        """Whether the person belongs to the very server, or the IRC network, that this attachment is to.
+
+        These may use the bridge where no rule says otherwise; people elsewhere in a federation may not. Pure.
+        """
+
+
+@runtime_checkable
+class Showing(Protocol):
+    """The presence of foreign people can be shown by their puppets."""
+
+    def show(self, presence: Presence) -> None:
+        """A foreign person's presence changed. Must not block; the adapter paces what it sends, and only the last
+        value matters. After `Core.online` the adapter asks `Core.presence_of` for those it shows."""
+
+
+@runtime_checkable
+class Watchable(Protocol):
+    """People of the network can be followed by those elsewhere who want to know of their presence."""
+
+    def watch(self, address: Address, *, wanted: bool) -> None:
+        """Begin or stop to follow a person of this network, and tell by `Core.presence`. Must not block."""
+
+
+@runtime_checkable
 class Rechecking(Protocol):
     """The network can say whether a part that was being sent when we died has arrived."""
+
+    def rechecks(self, place: Place) -> bool:
+        """Whether it can say so for this place. Where not, parts in doubt are sent once more and count as uncertain.
+
+        Must not block.
+        """
 
     async def recheck(self, parts: Sequence[Part]) -> Mapping[str, Receipt]:
         """Of these parts, all for one place, the receipts of those that are known to have arrived, by part id.
@@ -238,6 +334,31 @@ class Rechecking(Protocol):
         doubt, before the lane sends anything more. The others are sent again with the same part id. Raises
         `SendError` (temporary) when it cannot tell yet.
         """
+
+
+IDENTITY_BYTES = 512
+"""How long an identity may be, in bytes of UTF-8. A longer one is none."""
+
+
+@runtime_checkable
+class Identifying(Protocol):
+    """The people of the network have names that hold for every gateway: identities.
+
+    A puppet carries the identity of its person where the network has a field for it (`Core.identity`). So another
+    gateway in the same room sees that this is somebody who is in the room already, on the network they came from, and
+    bridges neither them nor what they say a second time: no circle is ever closed. An identity is a line of printable
+    text: ``xmpp:`` and a bare JID, ``matrix:`` and a user id, ``irc:`` with the network's own name, a slash and the
+    folded nick.
+    """
+
+    def identity(self, address: Address) -> str:
+        """The identity of a person of this network; empty if there is none (the network's name is not known yet)."""
+
+    def native(self, identity: str) -> Address | None:
+        """The person of this network who has that identity; None if it is of another. It comes from strangers."""
+
+    def ours(self, identity: str) -> bool:
+        """Whether that is what another gateway must take one of our own puppets here, or our bot, for."""
 
 
 @runtime_checkable
@@ -273,5 +394,54 @@ class Factory(Protocol):
     def place(self, native: str, settings: Any) -> str:
         """The canonical native id of a configured room place. Raises `ValueError` saying what to write instead."""
 
+    def person(self, native: str, settings: Any) -> str:
+        """The canonical native id of a person as somebody may write it. Raises `ValueError` saying what to write."""
+
     def registration(self, settings: Any, context: Context) -> str:
         """The text an operator adds to their server's configuration, with a word on where it goes."""
+
+
+@runtime_checkable
+class Moded(Protocol):
+    """A factory whose kind of network can be attached in several ways, by the key ``mode``.
+
+    `modes` has a factory for each, the default first; one of them may be the factory itself.
+    """
+
+    modes: Mapping[str, Factory]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of ``rialto check --online``: what was tried and how it went. `text` says what to do where it failed.
+
+    `held` names what only one can have and another has, which is why it failed: "the nick rialto". Where a Rialto of
+    this configuration runs, that is as it should be.
+    """
+
+    good: bool
+    text: str
+    held: str = ""
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A factory that can try a network before anything is bridged."""
+
+    def probe(self, settings: Any, context: Context, members: Sequence[Member]) -> AsyncIterator[Finding]:
+        """Try the network step by step, as the adapter would use it, and leave nothing behind.
+
+        Ends after the first finding that makes the others pointless. `members` are the network's configured places.
+        Raises nothing: whatever goes wrong is a finding. Each step bounds its own time, some 10 seconds at most.
+        """
+
+
+@runtime_checkable
+class Answering(Protocol):
+    """A factory whose network calls us over HTTP while it is tried, as a Matrix homeserver does."""
+
+    def answering(self, settings: Any, context: Context) -> Callable[[Any], Awaitable[Any]]:
+        """What answers those calls, each an `aiohttp.web.Request`, below the network's own prefix ``/NETWORK/``.
+
+        It proves that we can be reached and takes nothing in: what is pushed has to be refused for the moment.
+        """

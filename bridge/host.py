@@ -11,13 +11,17 @@ import structlog
 
 from bridge.contract import Adapter, Keeping, SendError
 from bridge.counts import Counts
-from bridge.journal import Journal
+from bridge.directory import Directory
+from bridge.doubles import Doubles
+from bridge.journal import Journal, Keep
 from bridge.lanes import Lanes
-from bridge.model.address import Person, Place
+from bridge.model.address import Address, Person, Place
 from bridge.model.event import Event, State
+from bridge.model.presence import Presence
 from bridge.model.result import Failure, Reason, Receipt
 from bridge.model.room import Member
 from bridge.names import Names
+from bridge.presences import Presences
 from bridge.reconcile import Reconciler
 from bridge.reports import Reports
 from bridge.router import Router
@@ -50,6 +54,9 @@ class Shared:
     reconciler: Reconciler
     reports: Reports
     topics: Topics
+    presences: Presences
+    directory: Directory
+    doubles: Doubles
 
 
 @dataclass(slots=True)
@@ -90,9 +97,38 @@ class Host:
         """How people and rooms of every network are named on every other."""
         return self._shared.names
 
-    async def accept(self, *items: Event | State) -> None:
+    async def accept(self, *items: Event | State, remember: Mapping[str, str | None] | None = None) -> None:
         """See `bridge.contract.Core.accept`."""
-        await self._shared.journal.accept(items, keep_rosters=isinstance(self._adapter, Keeping))
+        keep = Keep(self.network, rosters=isinstance(self._adapter, Keeping), memory=dict(remember or {}))
+        self._note(keep.memory)
+        taken = [item for item in items if not isinstance(item, Event) or not self._shared.doubles.says_again(item)]
+        for _ in range(len(items) - len(taken)):
+            self.ignored("in the room already")
+        await self._shared.journal.accept(taken, keep)
+
+    def presence(self, presence: Presence) -> None:
+        """See `bridge.contract.Core.presence`."""
+        self._shared.presences.heard(presence)
+
+    def presence_of(self, address: Address) -> Presence:
+        """See `bridge.contract.Core.presence_of`."""
+        return self._shared.presences.of(address)
+
+    def watch(self, watched: Address, watcher: Address, *, wanted: bool) -> None:
+        """See `bridge.contract.Core.watch`."""
+        self._shared.presences.watch(watched, watcher, wanted=wanted)
+
+    def identity(self, person: Person) -> str:
+        """See `bridge.contract.Core.identity`."""
+        return self._shared.doubles.identity(person)
+
+    def find(self, text: str) -> Address:
+        """See `bridge.contract.Core.find`."""
+        return self._shared.directory.find(text)
+
+    def written(self, address: Address) -> str:
+        """See `bridge.contract.Core.written`."""
+        return self._shared.directory.written(address)
 
     def online(self) -> None:
         """See `bridge.contract.Core.online`. Once closed, nothing is asked of the adapter whatever it says."""
@@ -125,6 +161,7 @@ class Host:
         self._shared.reconciler.offline(self.network, keeping=isinstance(self._adapter, Keeping))
         self._shared.topics.online(self.network, online=False)
         self._shared.reports.online(self.network, online=False)
+        self._shared.presences.offline(self.network)
 
     def inside(self, place: Place, failure: Failure | None) -> None:
         """See `bridge.contract.Core.inside`."""
@@ -151,12 +188,15 @@ class Host:
 
     async def remember(self, values: Mapping[str, str | None]) -> None:
         """See `bridge.contract.Core.remember`."""
+        self._note(values)
+        await self._shared.store.write(partial(states.remember, network=self.network, values=dict(values)))
+
+    def _note(self, values: Mapping[str, str | None]) -> None:
         for key, value in values.items():
             if value is None:
                 self._memory.pop(key, None)
             else:
                 self._memory[key] = value
-        await self._shared.store.write(partial(states.remember, network=self.network, values=dict(values)))
 
     def members(self, network: str | None = None) -> Sequence[Member]:
         """See `bridge.contract.Core.members`."""
@@ -185,6 +225,7 @@ class Host:
         self._shared.lanes.online(self.network)
         self._shared.topics.online(self.network, online=True)
         self._shared.reports.online(self.network, online=True)
+        self._shared.presences.online(self.network)
         # Where it is not known who is there, puppets are joined as they are needed (joining is idempotent); only
         # those who should not be there any more have to wait for an answer.
         for pause in chain(ASK_AGAIN, repeat(ASK_AGAIN[-1])):

@@ -6,8 +6,8 @@ the order in which they take effect, states included: "bye" and the leaving afte
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -15,13 +15,14 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from bridge.conversations import pair
 from bridge.counts import Counts
 from bridge.delivery import Delivery, mint
 from bridge.model.address import Place
 from bridge.model.event import Event, PuppetGone, State, TopicSet
 from bridge.model.result import Failure, Reason
 from bridge.router import Router
-from bridge.store import Store, events, states
+from bridge.store import Store, conversations, events, states
 from bridge.tasks import cancel, spawn
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,18 @@ STORE_PAUSE = 2.0
 """Seconds between attempts to write while the store does not work."""
 
 
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """What else a transaction keeps, besides events and what follows from them.
+
+    `rosters`: the network will not say again who is in a place. `memory`: what its adapter remembers from now on.
+    """
+
+    network: str
+    rosters: bool = False
+    memory: Mapping[str, str | None] = field(default_factory=dict)
+
+
 @dataclass(slots=True, eq=False)
 class _Intake:
     """Items of one call, worked out: everything a transaction needs, and everything to be done after it."""
@@ -48,13 +61,17 @@ class _Intake:
     items: Sequence[Item]
     deliveries: list[Delivery]
     refusals: list[tuple[Event, Failure]]
-    keep_rosters: bool
+    keep: Keep
     done: asyncio.Future[None]
 
     @property
     def durable(self) -> bool:
         """Whether anything of it is to be written."""
-        return self.keep_rosters or any(isinstance(item, Event | PuppetGone | TopicSet) for item in self.items)
+        return (
+            bool(self.keep.memory)
+            or self.keep.rosters
+            or any(isinstance(item, Event | PuppetGone | TopicSet) for item in self.items)
+        )
 
 
 class Journal:
@@ -93,9 +110,9 @@ class Journal:
         """When the newest event accepted from the place was said (seconds since the epoch)."""
         return self._last_seen.get(place)
 
-    async def accept(self, items: Sequence[Item], *, keep_rosters: bool) -> None:
-        """Take items in; returns when they are durable. `keep_rosters`: the source will not tell them again."""
-        intake = self._work_out(items, keep_rosters=keep_rosters)
+    async def accept(self, items: Sequence[Item], keep: Keep) -> None:
+        """Take items in; returns when they are durable."""
+        intake = self._work_out(items, keep)
         self._pending.append(intake)
         self._wake.set()
         # Shielded: if whoever called us goes away meanwhile, what was handed in is taken in all the same.
@@ -122,7 +139,7 @@ class Journal:
             batch, self._pending = self._pending, []
             await self._take_in(batch)
 
-    def _work_out(self, items: Sequence[Item], *, keep_rosters: bool) -> _Intake:
+    def _work_out(self, items: Sequence[Item], keep: Keep) -> _Intake:
         worked_out: list[Item] = []
         deliveries: list[Delivery] = []
         refusals: list[tuple[Event, Failure]] = []
@@ -137,7 +154,7 @@ class Journal:
                 refusals.append((event, route.refusal))
             deliveries += [Delivery(event, place, self._number(place)) for place in route.targets]
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        return _Intake(worked_out, deliveries, refusals, keep_rosters, done)
+        return _Intake(worked_out, deliveries, refusals, keep, done)
 
     async def _take_in(self, batch: list[_Intake]) -> None:
         try:
@@ -147,6 +164,9 @@ class Journal:
             for intake in batch:
                 for item in intake.items:
                     await self._take_in_alone(intake, item)
+                if intake.keep.memory:
+                    # Last: how far a stream was read is true only once everything before it was taken in.
+                    await self._remember_alone(intake.keep)
         else:
             for intake in batch:
                 self._take_effect(intake, intake.items, new)
@@ -157,6 +177,7 @@ class Journal:
     async def _take_in_alone(self, intake: _Intake, item: Item) -> None:
         alone = replace(
             intake,
+            keep=replace(intake.keep, memory={}),
             items=(item,),
             deliveries=[each for each in intake.deliveries if each.event is item],
             refusals=[each for each in intake.refusals if each[0] is item],
@@ -172,6 +193,13 @@ class Journal:
                 self._refuse(item, UNRECORDED)
             return
         self._take_effect(alone, alone.items, new)
+
+    async def _remember_alone(self, keep: Keep) -> None:
+        try:
+            await self._insist(partial(_remember, keep=keep))
+        except Exception:
+            # What an adapter asks to remember comes from its network: it must not end the journal.
+            log.exception("could not be remembered", network=keep.network, keys=sorted(keep.memory))
 
     async def _write(self, batch: Sequence[_Intake]) -> frozenset[str]:
         if not any(intake.durable for intake in batch):
@@ -192,38 +220,56 @@ class Journal:
         for delivery in intake.deliveries:
             by_event.setdefault(delivery.event.id, []).append(delivery)
         for item in items:
-            if not isinstance(item, Event):
-                self._apply(item)
-                continue
-            if item.id not in new:
-                self._counts.duplicates.labels(item.origin.network).inc()
-                log.debug("known already", network=item.origin.network, native_id=item.origin.native_id)
-                continue
-            self._counts.accepted.labels(item.origin.network).inc()
-            said = min(item.when, self._clock())
-            self._last_seen[item.place] = max(said, self._last_seen.get(item.place, 0.0))
-            targets = by_event.get(item.id, [])
-            log.info(
-                "accepted",
-                msg=item.id,
-                place=str(item.place),
-                native_id=item.origin.native_id,
-                what=type(item.content).__name__,
-                targets=len(targets),
-            )
-            for delivery in targets:
-                self._deliver(delivery)
+            try:
+                self._take_item(item, new, by_event)
+            except Exception:
+                # It is durable, and a start will find it; the others must not wait for that.
+                log.exception("could not take effect", item=type(item).__name__, place=str(item.place))
         for event, failure in intake.refusals:
             if event.id in new:
                 self._refuse(event, failure)
+
+    def _take_item(self, item: Item, new: frozenset[str], by_event: Mapping[str, list[Delivery]]) -> None:
+        if not isinstance(item, Event):
+            self._apply(item)
+            return
+        if item.id not in new:
+            self._counts.duplicates.labels(item.origin.network).inc()
+            log.debug("known already", network=item.origin.network, native_id=item.origin.native_id)
+            return
+        self._counts.accepted.labels(item.origin.network).inc()
+        if item.to is None:
+            said = min(item.when, self._clock())
+            self._last_seen[item.place] = max(said, self._last_seen.get(item.place, 0.0))
+        targets = by_event.get(item.id, [])
+        log.info(
+            "accepted",
+            msg=item.id,
+            place=str(item.place),
+            native_id=item.origin.native_id,
+            what=type(item.content).__name__,
+            targets=len(targets),
+        )
+        for delivery in targets:
+            self._deliver(delivery)
 
 
 def _record(connection: Connection, batch: Sequence[_Intake], now: float) -> frozenset[str]:
     said = [item for intake in batch for item in intake.items if isinstance(item, Event)]
     going = [delivery for intake in batch for delivery in intake.deliveries]
     new = events.record(connection, said, going, now) if said else frozenset()
+    for delivery in going:
+        event = delivery.event
+        if event.to is not None and event.id in new:
+            conversations.note(connection, pair(event.sender.address, event.to), now)
     for intake in batch:
         for item in intake.items:
             if not isinstance(item, Event):
-                states.keep(connection, item, rosters=intake.keep_rosters)
+                states.keep(connection, item, rosters=intake.keep.rosters)
+        _remember(connection, intake.keep)
     return new
+
+
+def _remember(connection: Connection, keep: Keep) -> None:
+    if keep.memory:
+        states.remember(connection, keep.network, keep.memory)

@@ -9,9 +9,8 @@ sends the rest again, unchanged and in order, before anything newer.
 
 import asyncio
 import contextlib
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
 from functools import partial
 from random import uniform
 from typing import Any
@@ -20,6 +19,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.attempt import Attempt
+from bridge.backlog import IN_MEMORY, Backlog
 from bridge.capabilities import HAND_OVER, Capabilities, Ordering
 from bridge.contract import Adapter, Handover, Rechecking, SendError, Voice
 from bridge.counts import Counts
@@ -27,18 +27,15 @@ from bridge.delivery import Delivery, State, minted_at
 from bridge.downgrade import Refused, downgrade
 from bridge.model.address import Address, Place
 from bridge.model.event import Event
-from bridge.model.message import Message, Text
 from bridge.model.result import Failure, Reason, Receipt
 from bridge.outcomes import Outcomes
-from bridge.reconcile import Barred, Reconciler
+from bridge.rewording import reword
+from bridge.speakers import Speakers, Undeliverable
 from bridge.store import Store, deliveries
 from bridge.store.deliveries import Piece
 from bridge.tasks import cancel, spawn
 
 log = structlog.get_logger(__name__)
-
-IN_MEMORY = 1000
-"""Deliveries a lane keeps in memory; what is beyond waits in the store."""
 
 IN_FLIGHT = 64
 """Deliveries that may wait for their confirmation at once."""
@@ -64,7 +61,7 @@ class Lane:
         self,
         place: Place,
         adapter: Adapter,
-        reconciler: Reconciler,
+        speakers: Speakers,
         store: Store,
         outcomes: Outcomes,
         counts: Counts,
@@ -76,20 +73,18 @@ class Lane:
         self.place = place
         self.retrying: str | None = None
         self._adapter = adapter
-        self._reconciler = reconciler
+        self._speakers = speakers
         self._store = store
         self._outcomes = outcomes
         self._counts = counts
         self._failed = failed
         self._clock = clock
-        self._queue: deque[Delivery] = deque()
+        self._backlog = Backlog()
         self._flight: deque[Attempt] = deque()
         self._doubt: list[Attempt] = []
-        self._speaking: Counter[Address] = Counter()
-        self._more_in_store = False
-        self._last_seq = 0
         self._failures = 0
         self._pause = 0.0
+        self._held: dict[Address, asyncio.TimerHandle] = {}
         self._online = asyncio.Event()
         self._arrived = asyncio.Event()
         self._wake = asyncio.Event()
@@ -97,43 +92,46 @@ class Lane:
 
     def busy(self, address: Address) -> bool:
         """Whether deliveries of that person wait here."""
-        return self._more_in_store or self._speaking[address] > 0
+        return self._backlog.busy(address)
 
     @property
     def waiting(self) -> int:
         """Deliveries that have not ended (as far as they are in memory)."""
-        return self._speaking.total()
+        return self._backlog.waiting
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits, in memory or in the store."""
+        return not self._backlog.waiting and not self._backlog.more_in_store
 
     @property
     def oldest(self) -> float | None:
         """When the oldest of them was said, in seconds since the epoch."""
-        heads = [attempt.delivery for attempt in (*self._doubt, *self._flight)] + list(self._queue)[:1]
+        heads = [attempt.delivery for attempt in (*self._doubt, *self._flight)]
+        heads += [first] if (first := self._backlog.next()) is not None else []
         return min((delivery.event.when for delivery in heads), default=None)
 
     def load(self, waiting: Iterable[tuple[Delivery, list[Piece]]]) -> None:
         """Take over what the store kept from before, in order; the pieces of what was being sent come along."""
-        for count, (delivery, pieces) in enumerate(waiting, start=1):
-            self._speaking[delivery.event.sender.address] += 1
-            self._last_seq = delivery.seq
-            self._more_in_store = count >= IN_MEMORY
+        queued, kept = [], list(waiting)
+        for delivery, pieces in kept:
             if delivery.state is State.SENDING and pieces:
+                self._backlog.count(delivery)
                 self._doubt.append(Attempt.resumed(delivery, pieces))
             else:
-                self._queue.append(delivery)
+                queued.append(delivery)
+        self._backlog.refill(queued, more=len(kept) >= IN_MEMORY)
 
     def put(self, delivery: Delivery) -> None:
         """A new delivery, durable already."""
-        if self._more_in_store or len(self._queue) >= IN_MEMORY:
-            self._more_in_store = True
-            return
-        self._speaking[delivery.event.sender.address] += 1
-        self._last_seq = max(self._last_seq, delivery.seq)
-        self._queue.append(delivery)
-        self._wake.set()
+        if self._backlog.put(delivery):
+            self._wake.set()
 
     def online(self) -> None:
         """The network can be spoken to."""
         self._pause = 0.0
+        for address in list(self._held):
+            self._let_go(address)
         self._arrived.set()
         self._online.set()
         self._wake.set()
@@ -178,6 +176,8 @@ class Lane:
 
     async def stop(self) -> None:
         """Let go of what is in flight; it is in doubt at the next start."""
+        for address in list(self._held):
+            self._let_go(address)
         await cancel(self._carriers)
 
     async def _step(self) -> None:
@@ -187,10 +187,10 @@ class Lane:
                 await self._recover()
             elif self._doubt:
                 await self._guarded(self._doubt[0].delivery, self._resend(self._doubt[0]))
-            elif self._queue and len(self._flight) < IN_FLIGHT:
+            elif len(self._flight) < IN_FLIGHT and (delivery := self._backlog.next(self._held)) is not None:
                 # Taken from the queue only when it is in flight or has ended: a cancelled lane loses nothing.
-                await self._guarded(self._queue[0], self._bring(self._queue[0]))
-            elif not self._queue and self._more_in_store:
+                await self._guarded(delivery, self._bring(delivery))
+            elif not self._backlog and self._backlog.more_in_store:
                 await self._refill()
             else:
                 self._wake.clear()
@@ -206,14 +206,13 @@ class Lane:
             log.exception("a delivery could not be made", msg=delivery.event.id, place=str(self.place))
             for attempt in [each for each in (*self._doubt, *self._flight) if each.delivery is delivery]:
                 self._withdraw(attempt)
-            if self._queue and self._queue[0] is delivery:
-                self._queue.popleft()
+            self._backlog.take(delivery)
             self._end(delivery, State.FAILED, FAULT)
 
     async def _bring(self, delivery: Delivery) -> None:
         event = delivery.event
         if self._expired(delivery):
-            self._queue.popleft()
+            self._backlog.take(delivery)
             self._end(delivery, State.EXPIRED, EXPIRED)
             return
         try:
@@ -224,14 +223,15 @@ class Lane:
             if pieces:
                 begin = partial(deliveries.begin, each=delivery, pieces=pieces, now=self._clock())
                 await self._store.write(begin)
-            gone = self._reconciler.absent_with_cause(self.place, event.sender.address)
-            if gone is not None:
-                raise Barred(gone)
-        except (Barred, Refused) as refusal:
-            self._queue.popleft()
+            self._speakers.check(self.place, event.sender.address)
+        except (Undeliverable, Refused) as refusal:
+            self._backlog.take(delivery)
             self._end(delivery, State.FAILED, refusal.failure)
             return
-        self._queue.popleft()
+        except SendError as error:
+            self._hold(event, error)
+            return
+        self._backlog.take(delivery)
         if not pieces:
             self._end(delivery, State.CONFIRMED)
             return
@@ -243,11 +243,11 @@ class Lane:
 
     async def _prepare(self, event: Event) -> tuple[Voice, Capabilities, list[Piece]]:
         """Who says it, what can be expressed there now, and what is so to be said."""
-        voice = await self._reconciler.ensure(self.place, event.sender)
+        voice = await self._speakers.ensure(self.place, event.sender)
         capabilities = self._adapter.capabilities(self.place, event.sender, voice)
-        return voice, capabilities, self._reduce(event, voice, capabilities, 0)
+        return voice, capabilities, self._reduce(event, 0, voice=voice, capabilities=capabilities)
 
-    def _reduce(self, event: Event, voice: Voice, capabilities: Capabilities, first: int) -> list[Piece]:
+    def _reduce(self, event: Event, first: int, *, voice: Voice, capabilities: Capabilities) -> list[Piece]:
         reduced = downgrade(event, voice, capabilities, self.place.network)
         for step in reduced.steps:
             self._counts.downgraded.labels(self.place.network, step.value).inc()
@@ -255,6 +255,19 @@ class Lane:
             Piece(index, voice is Voice.BOT, kind, text)
             for index, (kind, text) in enumerate(reduced.parts, start=first)
         ]
+
+    def _hold(self, event: Event, error: SendError) -> None:
+        """They cannot speak there for the moment: what they say waits, in order, and holds up nobody else."""
+        self._defer(event, error)
+        pause, self._pause = self._pause, 0.0
+        self._failures += 1
+        address = event.sender.address
+        self._held[address] = asyncio.get_running_loop().call_later(pause, self._let_go, address)
+
+    def _let_go(self, address: Address) -> None:
+        if (timer := self._held.pop(address, None)) is not None:
+            timer.cancel()
+        self._wake.set()
 
     def _expired(self, delivery: Delivery) -> bool:
         return self._clock() - minted_at(delivery.event.id) > EXPIRE_AFTER
@@ -336,14 +349,28 @@ class Lane:
             attempt.failure = attempt.failure or error.failure
             return
         attempt.error = attempt.error or error
+        self._defer(attempt.delivery.event, error)
+
+    def _defer(self, event: Event, error: SendError) -> None:
+        """Note how long to wait before trying again."""
         self._counts.retries.labels(self.place.network).inc()
         self.retrying = str(error.failure)
         pause = PAUSES[min(self._failures, len(PAUSES) - 1)] * uniform(0.75, 1.25)  # noqa: S311 - not for secrecy
         self._pause = max(pause, error.retry_after or 0.0)
-        log.info("in doubt, to be tried again", msg=attempt.delivery.event.id, place=str(self.place), error=str(error))
+        log.info("to be tried again", msg=event.id, place=str(self.place), error=str(error))
+
+    async def _rest(self) -> None:
+        """Wait as long as was noted, or for a new connection, which is as good a reason to go on as time."""
+        if not self._pause:
+            return
+        pause, self._pause = self._pause, 0.0
+        self._failures += 1
+        self._arrived.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._arrived.wait(), pause)
 
     def _settle(self, attempt: Attempt, index: int, receipt: Receipt) -> None:
-        state = attempt.settle(index, receipt, can_ask=isinstance(self._adapter, Rechecking))
+        state = attempt.settle(index, receipt, can_ask=self._asker is not None)
         self._outcomes.note(
             partial(deliveries.confirm, each=attempt.delivery, index=index, receipt=receipt, state=state)
         )
@@ -380,14 +407,18 @@ class Lane:
             "ended", msg=delivery.event.id, place=str(self.place), state=state.value, failure=failure and str(failure)
         )
         address = delivery.event.sender.address
-        self._speaking[address] -= 1
-        if self._speaking[address] <= 0:
-            del self._speaking[address]
-            self._reconciler.drained(self.place, address)
+        if self._backlog.ended(address):
+            self._speakers.drained(self.place, address)
         if failure is not None:
             self._failed(delivery, failure)
 
     # In doubt
+
+    @property
+    def _asker(self) -> Rechecking | None:
+        """The network, where it can say what arrived in this place."""
+        adapter = self._adapter
+        return adapter if isinstance(adapter, Rechecking) and adapter.rechecks(self.place) else None
 
     @property
     def _stalled(self) -> bool:
@@ -401,22 +432,14 @@ class Lane:
         while self._flight:
             self._wake.clear()
             await self._wake.wait()
-        if self._pause:
-            pause, self._pause = self._pause, 0.0
-            self._failures += 1
-            self._arrived.clear()
-            with contextlib.suppress(TimeoutError):
-                # A new connection is as good a reason to go on as time.
-                await asyncio.wait_for(self._arrived.wait(), pause)
+        await self._rest()
         await self._online.wait()
-        if isinstance(self._adapter, Rechecking):
+        if (adapter := self._asker) is not None:
             handed = [
                 (attempt, piece) for attempt in self._doubt for piece in attempt.open if piece.index in attempt.handed
             ]
             try:
-                arrived = (
-                    await self._adapter.recheck([attempt.part(piece) for attempt, piece in handed]) if handed else {}
-                )
+                arrived = await adapter.recheck([attempt.part(piece) for attempt, piece in handed]) if handed else {}
             except SendError as error:
                 self._trouble(self._doubt[0], error)
                 if error.temporary:
@@ -440,61 +463,33 @@ class Lane:
         delivery, event = attempt.delivery, attempt.delivery.event
         if self._expired(delivery):
             self._withdraw(attempt)
-            perhaps = attempt.handed and not isinstance(self._adapter, Rechecking)
+            perhaps = attempt.handed and self._asker is None
             self._end(delivery, State.UNCERTAIN if perhaps else State.EXPIRED, PERHAPS if perhaps else EXPIRED)
             return
         try:
             voice, capabilities, pieces = await self._prepare(event)
             if voice is not attempt.voice:
-                await self._say_otherwise(attempt, voice, capabilities, pieces)
+                reduce = partial(self._reduce, voice=voice, capabilities=capabilities)
+                await reword(attempt, voice, pieces, reduce, self._store, self._outcomes, self._clock())
             await self._wait_for_turn(capabilities, event.sender.address)
-        except (Barred, Refused) as refusal:
+        except (Undeliverable, Refused) as refusal:
             self._withdraw(attempt)
             self._end(delivery, State.FAILED, refusal.failure)
+            return
+        except SendError as error:
+            self._defer(event, error)
+            await self._rest()
             return
         if not self._online.is_set():
             return
         self._withdraw(attempt)
         await self._send(attempt, capabilities)
 
-    async def _say_otherwise(
-        self, attempt: Attempt, voice: Voice, capabilities: Capabilities, pieces: list[Piece]
-    ) -> None:
-        """The words depend on whose voice it is. What has arrived of them keeps its place in the count."""
-        if not attempt.outcome:
-            restart = partial(deliveries.restart, each=attempt.delivery, pieces=pieces, now=self._clock())
-            await self._store.write(restart)
-            attempt.pieces, attempt.voice = pieces, voice
-            attempt.handed.clear()
-        elif voice is Voice.BOT:
-            # The puppet said the beginning and is gone: the bot says the rest, in its name.
-            rest = "\n".join(piece.text.text for piece in attempt.open)
-            event = replace(attempt.delivery.event, content=Message(Text(rest), attempt.open[0].kind))
-            more = self._reduce(event, voice, capabilities, len(attempt.pieces))
-            begin = partial(deliveries.begin, each=attempt.delivery, pieces=more, now=self._clock())
-            await self._store.write(begin)
-            for piece in attempt.open:
-                attempt.outcome[piece.index] = State.FAILED
-                failed = partial(
-                    deliveries.confirm,
-                    each=attempt.delivery,
-                    index=piece.index,
-                    receipt=Receipt(),
-                    state=State.FAILED,
-                )
-                self._outcomes.note(failed)
-            attempt.pieces, attempt.voice = [*attempt.pieces, *more], voice
-        # Else the bot began, and goes on: it can always speak, and its words carry the name already.
-
     async def _refill(self) -> None:
         found = await self._store.read(
-            partial(deliveries.waiting, place=self.place, after=self._last_seq, most=IN_MEMORY)
+            partial(deliveries.waiting, place=self.place, after=self._backlog.last_seq, most=IN_MEMORY)
         )
-        self._more_in_store = len(found) == IN_MEMORY
-        for delivery in found:
-            self._speaking[delivery.event.sender.address] += 1
-            self._last_seq = delivery.seq
-            self._queue.append(delivery)
-        if not self._more_in_store:
+        self._backlog.refill(found, more=len(found) == IN_MEMORY)
+        if not self._backlog.more_in_store:
             # While nobody knew whose deliveries wait, nobody could leave.
-            self._reconciler.refresh(self.place)
+            self._speakers.refresh(self.place)

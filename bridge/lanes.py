@@ -1,25 +1,33 @@
-"""All lanes: one per place, started and woken together."""
+"""All lanes: one per place, started and woken together. Those to people are made when somebody writes to them."""
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
 
+from bridge.backlog import IN_MEMORY
 from bridge.contract import Adapter
 from bridge.counts import Counts
 from bridge.delivery import Delivery, State, parse_part_id, tag
-from bridge.lane import IN_MEMORY, Lane
-from bridge.model.address import Address, Place
-from bridge.model.result import Failure, Receipt
+from bridge.lane import Lane
+from bridge.model.address import Address, Place, PlaceKind
+from bridge.model.result import Failure, Reason, Receipt
 from bridge.outcomes import Outcomes
-from bridge.reconcile import Reconciler
+from bridge.speakers import Meetings, Speakers
 from bridge.store import Store, deliveries
 from bridge.store.deliveries import Piece
 from bridge.tasks import cancel, spawn
 
 log = structlog.get_logger(__name__)
+
+NO_NETWORK = Failure(Reason.REMOTE_SERVER_NOT_FOUND, "the bridge is attached to that network no more")
+
+PRIVATE_LANES = 1000
+"""Lanes to people that are kept when nothing waits in them; beyond it the longest idle ones end."""
 
 
 class Lanes:
@@ -32,34 +40,37 @@ class Lanes:
         counts: Counts,
         *,
         failed: Callable[[Delivery, Failure], None],
+        denies: Callable[[Address], bool] = lambda address: False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`failed` is called for each delivery that will not be brought."""
+        """`failed` is called for each delivery that will not be brought; `denies` is the rule about people."""
         self._adapters = adapters
         self._store = store
         self._outcomes = Outcomes(store)
         self._counts = counts
         self._failed = failed
         self._clock = clock
+        self._meetings = Meetings(adapters, denies)
+        self._online: set[str] = set()
         self._lanes: dict[Place, Lane] = {}
+        self._private: OrderedDict[Place, None] = OrderedDict()  # the last written to at the end
         self._by_tag: dict[str, Lane] = {}
         self._numbers: dict[tuple[str, str], int] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[Place, asyncio.Task[None]] = {}
 
-    async def start(self, places: list[Place], reconciler: Reconciler) -> None:
-        """Make the lanes of these places, load what waits for them, and start them. They rest until `online`."""
-        self._numbers = await self._store.read(deliveries.numbers)
-        for place in places:
-            lane = Lane(
-                place,
-                self._adapters[place.network],
-                reconciler,
-                self._store,
-                self._outcomes,
-                self._counts,
-                failed=self._failed,
-                clock=self._clock,
-            )
+    async def give_up(self) -> None:
+        """End private messages to networks that are not configured any more; before reports start, which tell it."""
+        give_up = partial(deliveries.give_up, networks=list(self._adapters), failure=NO_NETWORK, now=self._clock())
+        if given_up := await self._store.write(give_up):
+            log.warning("private messages to networks that are configured no more are given up", messages=given_up)
+
+    async def start(self, places: list[Place], speakers: Speakers) -> None:
+        """Make the lanes of these rooms' places, and of the people for whom something waits; load what waits, and
+        start them. They rest until `online`."""
+        people = await self._store.read(deliveries.people_waited_for)
+        self._numbers = await self._store.read(partial(deliveries.numbers, places=[*places, *people]))
+        for place in (*places, *people):
+            lane = self._make(place, self._meetings if place.kind is PlaceKind.USER else speakers)
 
             def kept(connection: Connection, place: Place = place) -> list[tuple[Delivery, list[Piece]]]:
                 waiting = deliveries.waiting(connection, place, after=-1, most=IN_MEMORY)
@@ -71,12 +82,50 @@ class Lanes:
             lane.load(await self._store.read(kept))
             if lane.waiting:
                 log.info("deliveries from before wait", place=str(place), waiting=lane.waiting)
-            self._lanes[place] = self._by_tag[tag(place)] = lane
-            self._tasks.append(spawn(lane.run(), name=f"lane {place}"))
+            self._begin(place, lane)
+
+    def _make(self, place: Place, speakers: Speakers) -> Lane:
+        return Lane(
+            place,
+            self._adapters[place.network],
+            speakers,
+            self._store,
+            self._outcomes,
+            self._counts,
+            failed=self._failed,
+            clock=self._clock,
+        )
+
+    def _begin(self, place: Place, lane: Lane) -> None:
+        self._lanes[place] = self._by_tag[tag(place)] = lane
+        self._tasks[place] = spawn(lane.run(), name=f"lane {place}")
+        if place.kind is PlaceKind.USER:
+            self._private[place] = None
+        if place.network in self._online:
+            lane.online()
+
+    def _private_lane(self, place: Place) -> Lane:
+        """The lane to a person, made if there is none: then nothing waits for them, in the store neither."""
+        lane = self._lanes.get(place)
+        if lane is None:
+            self._end_idle()
+            lane = self._make(place, self._meetings)
+            self._begin(place, lane)
+        self._private.move_to_end(place)
+        return lane
+
+    def _end_idle(self) -> None:
+        for place in list(self._private)[: max(0, len(self._private) - PRIVATE_LANES + 1)]:
+            if self._lanes[place].idle:
+                lane = self._lanes.pop(place)
+                del self._private[place]
+                if self._by_tag.get(tag(place)) is lane:  # tags are short: two people may have the same
+                    del self._by_tag[tag(place)]
+                self._tasks.pop(place).cancel()
 
     async def stop(self) -> None:
         """Stop all lanes. What is in flight is in doubt at the next start."""
-        await cancel(self._tasks)
+        await cancel(self._tasks.values())
         for lane in self._lanes.values():
             await lane.stop()
         await self._outcomes.stop()
@@ -89,7 +138,9 @@ class Lanes:
 
     def put(self, delivery: Delivery) -> None:
         """A new delivery, durable already."""
-        self._lanes[delivery.place].put(delivery)
+        place = delivery.place
+        lane = self._private_lane(place) if place.kind is PlaceKind.USER else self._lanes[place]
+        lane.put(delivery)
 
     def busy(self, place: Place, address: Address) -> bool:
         """Whether deliveries of that person to that place wait."""
@@ -98,12 +149,14 @@ class Lanes:
 
     def online(self, network: str) -> None:
         """The network can be spoken to."""
+        self._online.add(network)
         for place, lane in self._lanes.items():
             if place.network == network:
                 lane.online()
 
     def offline(self, network: str) -> None:
         """The network cannot be spoken to."""
+        self._online.discard(network)
         for place, lane in self._lanes.items():
             if place.network == network:
                 lane.offline()
@@ -120,4 +173,5 @@ class Lanes:
         return [
             {"place": str(place), "waiting": lane.waiting, "oldest": lane.oldest, "retrying": lane.retrying}
             for place, lane in sorted(self._lanes.items(), key=lambda item: str(item[0]))
+            if place.kind is PlaceKind.ROOM or not lane.idle
         ]

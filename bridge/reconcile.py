@@ -31,6 +31,7 @@ from bridge.model.result import Failure, Reason
 from bridge.puppet import Actual, Puppet
 from bridge.rosters import Rosters
 from bridge.router import Router
+from bridge.speakers import Undeliverable
 
 log = structlog.get_logger(__name__)
 
@@ -50,15 +51,14 @@ LASTING = 60.0
 Pair = tuple[Place, Address]
 
 
-class Barred(Exception):  # noqa: N818 - a state of affairs, told to the sender, not a fault
+class Barred(Undeliverable):
     """Somebody removed the person's puppet from the place; nothing of theirs is brought there."""
 
     def __init__(self, gone: PuppetGone) -> None:
         words = "banned" if gone.cause is Cause.BANNED else "removed"
         by = f" by {gone.by}" if gone.by else ""
         reason = f": {gone.reason}" if gone.reason else ""
-        super().__init__(f"you were {words} there{by}{reason}")
-        self.failure = Failure(Reason.FORBIDDEN, str(self))
+        super().__init__(Failure(Reason.FORBIDDEN, f"you were {words} there{by}{reason}"))
 
 
 class Reconciler:
@@ -71,8 +71,11 @@ class Reconciler:
         adapters: Mapping[str, Adapter],
         busy: Callable[[Place, Address], bool],
         barred: Iterable[PuppetGone] = (),
+        is_double: Callable[[Place, Address], bool] = lambda place, address: False,
     ) -> None:
-        """`busy`: do deliveries of that person to that place wait? `barred`: absences kept by the store."""
+        """`busy`: do deliveries of that person to that place wait? `barred`: absences kept by the store. `is_double`:
+        is who is in that place another gateway's puppet of somebody who is in the room anyway?"""
+        self._is_double = is_double
         self._router = router
         self._rosters = rosters
         self._adapters = adapters
@@ -147,9 +150,12 @@ class Reconciler:
         """One person came to the place, left it, or is called otherwise there."""
         room = self._router.room(place)
         for member in room.members if room else ():
-            puppet = self._puppets.get(member.place, {}).get(address)
-            if self._differs(member.place, address, puppet):
-                self._queue(member.place, address)
+            # Whoever stands for this person elsewhere in the room is looked at anew with them.
+            for each in (address, *self._rosters.claims(member.place)):
+                for there in room.members if room else ():
+                    puppet = self._puppets.get(there.place, {}).get(each)
+                    if self._differs(there.place, each, puppet):
+                        self._queue(there.place, each)
 
     def refresh(self, place: Place) -> None:
         """Look at every difference between wanted and actual in the place, also at those that were put off."""
@@ -223,16 +229,20 @@ class Reconciler:
         """How many puppets of the place are kept in mind, present or not."""
         return len(self._puppets.get(place, {}))
 
-    # For lanes
+    # For lanes (`bridge.speakers.Speakers`)
+
+    def check(self, place: Place, address: Address) -> None:
+        """Raises `Barred` if somebody removed the person's puppet from the place."""
+        gone = self._barred.get((place, address))
+        if gone is not None:
+            raise Barred(gone)
 
     async def ensure(self, place: Place, person: Person) -> Voice:
         """Have the person's puppet present and named, to speak; otherwise the bot is to speak. Bounded wait.
 
         Raises `Barred`.
         """
-        gone = self._barred.get((place, person.address))
-        if gone is not None:
-            raise Barred(gone)
+        self.check(place, person.address)
         member = self._router.member(place)
         crew = self._crews.get(place.network)
         if crew is None or member is None or not member.puppets:
@@ -259,9 +269,7 @@ class Reconciler:
 
     def _voice(self, place: Place, address: Address, puppet: Puppet) -> Voice:
         """Who speaks now. A puppet that could not be renamed in time speaks under the name it has. Raises `Barred`."""
-        gone = self._barred.get((place, address))
-        if gone is not None:
-            raise Barred(gone)
+        self.check(place, address)
         if puppet.actual is Actual.PRESENT:
             return Voice.PUPPET
         gone = self._trial.get((place, address))
@@ -427,7 +435,7 @@ class Reconciler:
         others = [other.place for other in room.members if other.place != place and other.speaks]
         for other in others:
             name = self._rosters.people(other).get(address)
-            if name is not None:
+            if name is not None and not self._is_double(other, address):
                 return name
         # Rule 3: of a place we know nothing of, those who are there may still be there.
         if any(address.network == other.network and not self._rosters.known(other) for other in others):

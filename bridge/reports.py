@@ -7,16 +7,17 @@ delivered is told of the first ones, and then how many more there were.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
 
-from bridge.contract import Adapter, SendError, Telling
+from bridge.breaker import Looping
+from bridge.contract import Adapter, Notice, SendError, Telling
 from bridge.delivery import Delivery
-from bridge.model.address import Address, Person, Place
-from bridge.model.event import Event
+from bridge.model.address import Address, Person, Place, PlaceKind
+from bridge.model.event import Event, Origin
 from bridge.model.result import Failure
 from bridge.store import Store, StoreError, deliveries
 from bridge.tasks import cancel, spawn
@@ -51,10 +52,7 @@ class _Row:
 
 @dataclass(slots=True)
 class _Report:
-    place: Place
-    person: Person
-    text: str
-    about: str | None
+    notice: Notice
     on_told: Callable[[], None] | None = None
     attempts: int = 0
 
@@ -62,7 +60,15 @@ class _Report:
 class Reports:
     """One queue of reports per network."""
 
-    def __init__(self, adapters: Mapping[str, Adapter], store: Store, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        adapters: Mapping[str, Adapter],
+        store: Store,
+        clock: Callable[[], float],
+        admins: Sequence[Address] = (),
+    ) -> None:
+        """`admins` are told what an operator must know."""
+        self._admins = admins
         self._adapters = adapters
         self._store = store
         self._clock = clock
@@ -75,10 +81,7 @@ class Reports:
             desk.start()
         for each in await self._store.read(partial(deliveries.untold, since=self._clock() - KEEP)):
             self._tell_limited(
-                each.said_in,
-                each.sender,
-                _not_delivered(each.place, each.failure),
-                each.origin.native_id,
+                _not_delivered(each.said_in, each.sender, each.origin, each.place, each.failure),
                 partial(self._mark, each.event_id, each.place),
             )
 
@@ -102,46 +105,54 @@ class Reports:
     def failed(self, delivery: Delivery, failure: Failure) -> None:
         """A delivery will not be brought: tell who said it."""
         event = delivery.event
-        self._tell_limited(
-            event.place,
-            event.sender,
-            _not_delivered(delivery.place, failure),
-            event.origin.native_id,
+        # Each private message that was taken in has an answer of its own.
+        tell = self._tell if delivery.place.kind is PlaceKind.USER else self._tell_limited
+        tell(
+            _not_delivered(event.place, event.sender, event.origin, delivery.place, failure),
             partial(self._mark, event.id, delivery.place),
         )
 
     def refused(self, event: Event, failure: Failure) -> None:
         """A rule forbids the event: tell who said it."""
-        self._tell_limited(event.place, event.sender, f"Not delivered: {failure.text}.", event.origin.native_id)
+        about, text = event.origin.native_id, f"Not delivered: {failure.text}."
+        self._tell_limited(Notice(event.place, event.sender, text, about, event.to, failure))
+
+    def looping(self, looping: Looping) -> None:
+        """Messages go in circles: tell those who can do something about it."""
+        text = (
+            f"Messages go in circles in the room {looping.room!r}: {looping.sender.native} on {looping.place.network} "
+            f"returns what others say in {looping.place.native}. Nothing they say is bridged for {looping.seconds:.0f} "
+            "seconds. If that is another bridge, name it under rules.bots, or take it away."
+        )
+        for admin in self._admins:
+            place = Place(admin.network, admin.native, PlaceKind.USER)
+            self._tell(Notice(place, Person(admin, admin.native), text))
 
     def say(self, place: Place, person: Person, text: str) -> None:
         """Tell somebody who is in the place something else."""
-        self._tell(place, person, text, None)
+        self._tell(Notice(place, person, text))
 
-    def _tell(
-        self, place: Place, person: Person, text: str, about: str | None, on_told: Callable[[], None] | None = None
-    ) -> bool:
+    def _tell(self, notice: Notice, on_told: Callable[[], None] | None = None) -> bool:
         """Queue a report. Returns whether there is anybody to tell it."""
-        desk = self._desks.get(place.network)
+        desk = self._desks.get(notice.place.network)
         if desk is None:
-            log.warning("nobody can be told on this network", network=place.network)
+            log.warning("nobody can be told on this network", network=notice.place.network)
             return False
-        desk.add(_Report(place, person, text, about, on_told))
+        desk.add(_Report(notice, on_told))
         return True
 
-    def _tell_limited(
-        self, place: Place, person: Person, text: str, about: str, on_told: Callable[[], None] | None = None
-    ) -> None:
+    def _tell_limited(self, notice: Notice, on_told: Callable[[], None] | None = None) -> None:
         """Tell of a message that was not delivered, in a summary if there were many before it."""
+        place, person = notice.place, notice.person
         key = place, person.address
         row = self._rows.setdefault(key, _Row())
         if row.timer is None:
             self._arm(row, place, person)
         if row.told < IN_A_ROW:
             row.told += 1
-            self._tell(place, person, text, about, on_told)
+            self._tell(notice, on_told)
             return
-        callbacks = row.held.setdefault(about, [])
+        callbacks = row.held.setdefault(notice.about or "", [])
         if on_told is not None:
             callbacks.append(on_told)
 
@@ -167,7 +178,7 @@ class Reports:
 
         many = f"{len(held)} more messages were" if len(held) > 1 else "1 more message was"
         log.info("told in a summary", place=str(place), person=str(person.address), messages=len(held))
-        if not self._tell(place, person, f"{many} not delivered.", None, told):
+        if not self._tell(Notice(place, person, f"{many} not delivered."), told):
             row.summary_waits = False
 
     def _mark(self, event_id: str, place: Place) -> None:
@@ -180,8 +191,10 @@ def _log_failure(done: asyncio.Future[None]) -> None:
         log.error("could not be noted as told", error=f"{type(error).__name__}: {error}")
 
 
-def _not_delivered(place: Place, failure: Failure) -> str:
-    return f"Not delivered to {place.native} on {place.network}: {failure.text}."
+def _not_delivered(said_in: Place, sender: Person, origin: Origin, place: Place, failure: Failure) -> Notice:
+    text = f"Not delivered to {place.native} on {place.network}: {failure.text}."
+    to = Address(place.network, place.native) if place.kind is PlaceKind.USER else None
+    return Notice(said_in, sender, text, origin.native_id, to, failure)
 
 
 class _Desk:
@@ -231,15 +244,17 @@ class _Desk:
     async def _told(self, report: _Report) -> bool:
         """One attempt. Returns False if there is to be another, for which the report has been put back."""
         try:
-            await self._adapter.tell(report.place, report.person, report.text, report.about)
+            await self._adapter.tell(report.notice)
         except SendError as error:
             report.attempts += 1
             if error.temporary and report.attempts < ATTEMPTS:
                 self._waiting.appendleft(report)
                 await asyncio.sleep(error.retry_after or PAUSE)
                 return False
-            log.warning("could not be told", network=self._network, person=str(report.person.address), error=str(error))
+            log.warning(
+                "could not be told", network=self._network, person=str(report.notice.person.address), error=str(error)
+            )
         except Exception:
             # The fault of one report, or of the adapter, must not silence the others.
-            log.exception("a report was given up", network=self._network, person=str(report.person.address))
+            log.exception("a report was given up", network=self._network, person=str(report.notice.person.address))
         return True

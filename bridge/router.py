@@ -1,33 +1,22 @@
-"""Who hears an event: pure over a snapshot of rooms and rules."""
+"""Who hears an event: over a snapshot of rooms and rules."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
+from bridge.admission import Admission
 from bridge.model.address import Address, Place
 from bridge.model.event import Event
 from bridge.model.result import Failure, Reason
 from bridge.model.room import Member, Room
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where an event goes. With `refusal`, nowhere, and its sender is told why."""
-
-    targets: tuple[Place, ...] = ()
-    refusal: Failure | None = None
-
-
-NOWHERE = Route()
+from bridge.route import NOWHERE, Route
 
 
 class Router:
     """The configured rooms, looked up by place."""
 
-    def __init__(self, rooms: Iterable[Room], may_use: Callable[[Address], bool]) -> None:
-        """`may_use` is the access rule: may this person be bridged?"""
+    def __init__(self, rooms: Iterable[Room], admission: Admission) -> None:
         self._rooms: dict[Place, Room] = {}
         self._members: dict[Place, Member] = {}
-        self._may_use = may_use
+        self._admission = admission
         for room in rooms:
             for member in room.members:
                 self._rooms[member.place] = room
@@ -35,13 +24,20 @@ class Router:
 
     def route(self, event: Event) -> Route:
         """The places that hear the event. Loops end here: an event without hops left goes nowhere."""
+        if self._admission.is_bot(event.sender.address):
+            return NOWHERE
+        if event.hops <= 0:
+            return Route(refusal=Failure(Reason.POLICY_VIOLATION, "this message has passed too many bridges"))
+        if event.to is not None:
+            return self._admission.private(event)
         room = self._rooms.get(event.place)
         if room is None:
             return NOWHERE
-        if not self._may_use(event.sender.address):
+        if not self._admission.may_use(event.sender.address):
             return Route(refusal=Failure(Reason.FORBIDDEN, "you may not speak through this bridge"))
-        if event.hops <= 0:
-            return Route(refusal=Failure(Reason.POLICY_VIOLATION, "this message has passed too many bridges"))
+        refusal = self._admission.looping(event, room)
+        if refusal is not None:
+            return Route(refusal=refusal)
         return Route(tuple(member.place for member in room.others(event.place)))
 
     def room(self, place: Place) -> Room | None:
@@ -58,4 +54,4 @@ class Router:
 
     def welcome(self, address: Address) -> bool:
         """Whether the person may have puppets: the same rule as for speaking."""
-        return self._may_use(address)
+        return self._admission.may_use(address) and not self._admission.is_bot(address)

@@ -50,30 +50,51 @@ class Pattern:
         return any(_glob(pattern.translate(_RFC1459), form.translate(_RFC1459)) for form in forms)
 
 
+DM_PER_HOUR = 20
+"""Conversations one person may start within an hour, unless the operator says otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The operator's access rules. `use` is None where none was written: then the defaults hold."""
+    """The operator's access rules. `use` and `dm` are None where none was written: then the defaults hold.
+
+    `bots` are bridges and bots of others, of which nothing is bridged at all. `dm_per_hour` is how many conversations
+    one person may start within an hour.
+    """
 
     use: tuple[Pattern, ...] | None = None
     deny: tuple[Pattern, ...] = ()
+    dm: tuple[Pattern, ...] | None = None
+    bots: tuple[Pattern, ...] = ()
+    dm_per_hour: int = DM_PER_HOUR
 
-    @classmethod
-    def parse(cls, use: Iterable[str] | None, deny: Iterable[str]) -> Self:
-        """Rules from patterns as written. Raises `ValueError`."""
-        allowed = None if use is None else tuple(map(Pattern.parse, use))
-        return cls(allowed, tuple(map(Pattern.parse, deny)))
-
-    def may_use(self, address: Address, *, room_configured: bool) -> bool:
+    def may_use(self, address: Address, *, known: bool) -> bool:
         """Whether what this person says and does is bridged.
 
-        `room_configured`: they are in a place that the operator bridged by name. By default everybody there is
-        bridged, and nobody elsewhere. `deny` goes before `use`.
+        `known`: they are in a place that the operator bridged by name, or belong to a server that the operator
+        attached. By default these may use the bridge, and nobody else may. `deny` goes before `use`.
         """
-        if any(pattern.matches(address) for pattern in self.deny):
+        if self.denies(address):
             return False
         if self.use is None:
-            return room_configured
-        return any(pattern.matches(address) for pattern in self.use)
+            return known
+        return _any(self.use, address)
+
+    def may_start(self, address: Address) -> bool:
+        """Whether this person, who may use the bridge, may also start conversations; by default everybody may."""
+        return self.dm is None or _any(self.dm, address)
+
+    def denies(self, address: Address) -> bool:
+        """Whether this person is never bridged, as somebody who writes or is written to."""
+        return _any(self.deny, address) or self.is_bot(address)
+
+    def is_bot(self, address: Address) -> bool:
+        """Whether this is one of the declared bots."""
+        return _any(self.bots, address)
+
+
+def _any(patterns: Iterable[Pattern], address: Address) -> bool:
+    return any(pattern.matches(address) for pattern in patterns)
 
 
 def _glob(pattern: str, text: str) -> bool:

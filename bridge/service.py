@@ -11,19 +11,26 @@ import structlog
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
+from bridge.admission import Admission
+from bridge.breaker import Breaker
 from bridge.changes import Changes
-from bridge.config import Config, names
+from bridge.config import Config, directory, names
 from bridge.contract import Adapter, Routed, StartError
+from bridge.conversations import Conversations
 from bridge.counts import Counts
+from bridge.delivery import Delivery
+from bridge.doubles import Doubles
 from bridge.host import Host, Shared
 from bridge.journal import Journal
 from bridge.lanes import Lanes
 from bridge.model.address import Place
+from bridge.model.result import Failure
+from bridge.presences import Presences
 from bridge.reconcile import Reconciler
 from bridge.reports import Reports
 from bridge.rosters import Rosters
 from bridge.router import Router
-from bridge.store import Store, events, states
+from bridge.store import Store, conversations, events, states
 from bridge.tasks import cancel, spawn
 from bridge.topics import Topics
 from bridge.web.app import build
@@ -84,7 +91,9 @@ class Service:
                     "online": host.condition.online,
                     "since": host.condition.since,
                     "failure": str(host.condition.failure) if host.condition.failure else None,
-                    "places": {place: failure and str(failure) for place, failure in host.places.items()},
+                    "places": {
+                        place: self._trouble(Place(name, place), failure) for place, failure in host.places.items()
+                    },
                 }
                 for name, host in self._hosts.items()
             },
@@ -92,31 +101,65 @@ class Service:
             "counts": counts,
         }
 
+    def _is_online(self, network: str) -> bool:
+        host = self._hosts.get(network)
+        return host is not None and host.condition.online
+
+    def _trouble(self, place: Place, failure: Failure | None) -> str | None:
+        """What is wrong with a configured place now, None if nothing is."""
+        if failure is None and self._breaker.paused(place):
+            return f"messages go in circles; somebody there is not heard for {self._breaker.paused(place):.0f} seconds"
+        return None if failure is None else str(failure)
+
     async def _start(self, stack: AsyncExitStack) -> None:
         await self._store.open()
         stack.push_async_callback(self._store.close)
         await self._keep_choices()
 
-        router = Router(self._config.rooms, partial(self._config.rules.may_use, room_configured=True))
-        places = [member.place for room in self._config.rooms for member in room.members]
-        reports = Reports(self._adapters, self._store, time.time)
-        lanes = Lanes(self._adapters, self._store, self._counts, failed=reports.failed)
-        self._lanes = lanes
         kept = await self._store.read(states.rosters)
-        rosters = Rosters({place: people for place, people in kept.items() if router.member(place)})
-        reconciler = Reconciler(router, rosters, self._adapters, lanes.busy, await self._store.read(states.absences))
+        places = [member.place for room in self._config.rooms for member in room.members]
+        reports = Reports(self._adapters, self._store, time.time, self._config.admins)
+        rules = self._config.rules
+        lanes = Lanes(self._adapters, self._store, self._counts, failed=reports.failed, denies=rules.denies)
+        self._lanes = lanes
+        rosters = Rosters({place: people for place, people in kept.items() if place in places})
+        found = directory(self._config.networks)
+        talks = self._talks = Conversations(
+            rules,
+            self._adapters,
+            in_rooms=rosters.in_any,
+            is_canonical=found.is_canonical,
+            is_room=lambda address: Place(address.network, address.native) in places,
+            known=await self._store.read(conversations.known),
+        )
+        self._breaker = Breaker(time.monotonic, reports.looping)
+        router = Router(self._config.rooms, Admission(rules, talks, self._breaker))
+        doubles = Doubles(router, rosters, self._adapters, self._is_online)
+        reconciler = Reconciler(
+            router,
+            rosters,
+            self._adapters,
+            lanes.busy,
+            await self._store.read(states.absences),
+            doubles.is_double,
+        )
         topics = Topics(router, self._adapters, self._store, reports, await self._store.read(states.topics))
         changes = Changes(router, rosters, reconciler, topics, reports, self._store)
-        seen = await self._store.read(events.last_seen)
+
+        def deliver(delivery: Delivery) -> None:
+            if delivery.event.to is not None:
+                talks.opened(delivery.event)
+            lanes.put(delivery)
+
         journal = Journal(
             self._store,
             router,
             self._counts,
             number=lanes.number,
-            deliver=lanes.put,
+            deliver=deliver,
             apply=changes.apply,
             refuse=reports.refused,
-            last_seen={Place(network, place): when for (network, place), when in seen.items()},
+            last_seen=await self._store.read(partial(events.last_seen, places=places)),
         )
         known = names(self._config)
         for address in await self._store.read(partial(events.long_names, longer=LONG)):
@@ -125,12 +168,26 @@ class Service:
         # The last to end of all that adapters hand things to: what they say on leaving is taken in.
         journal.start()
         stack.push_async_callback(journal.stop)
-        shared = Shared(self._store, router, known, self._counts, journal, lanes, reconciler, reports, topics)
+        shared = Shared(
+            self._store,
+            router,
+            known,
+            self._counts,
+            journal,
+            lanes,
+            reconciler,
+            reports,
+            topics,
+            Presences(self._adapters, may_watch=talks.may_watch, denies=rules.denies),
+            found,
+            doubles,
+        )
         memories = await self._store.read(states.memories)
         self._hosts = {
             name: Host(name, adapter, shared, memories.get(name, {})) for name, adapter in self._adapters.items()
         }
 
+        await lanes.give_up()
         await reports.start()
         stack.push_async_callback(reports.stop)
         stack.push_async_callback(topics.stop)
@@ -203,6 +260,9 @@ class Service:
                 # A little at a time: whoever has something to write meanwhile comes in between.
                 while any(erased := await self._store.write(forget)):
                     log.info("erased", bodies=erased[0], events=erased[1])
+                forget_talks = partial(conversations.forget, before=now - self._config.keep_map)
+                if await self._store.write(forget_talks):
+                    self._talks.keep(await self._store.read(conversations.known))
             except SQLAlchemyError:
                 log.exception("no more could be erased")
             await asyncio.sleep(RETENTION_EVERY)

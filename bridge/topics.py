@@ -107,6 +107,8 @@ class Topics:
             changed: set[Place] = set()
         elif topic.own:
             changed = self._read_back(room, topic)
+        elif topic.initial and before and not topic.text:
+            changed = self._forgotten(room, place, before)
         elif self._is_news(room, topic, before):
             changed = self._said(room, topic)
         else:
@@ -129,6 +131,16 @@ class Topics:
             log.info("topic stays where it is: its author may not speak through this bridge", place=str(topic.place))
             return False
         return True
+
+    def _forgotten(self, room: Room, place: Place, before: str) -> set[Place]:
+        """The place has no topic on our arrival, and had one: a server was restarted, nobody cleared it. It is to have
+        the room's again. Returns the place if it must be written."""
+        member = self._router.member(place)
+        if member is None or not member.hears:
+            return set()
+        self._latest.setdefault(room.name, _Latest(before, 1, None))
+        self._behind.add(place)
+        return {place}
 
     def _said(self, room: Room, topic: TopicSet) -> set[Place]:
         """Whoever spoke last is right: from now on the room wants this topic. Returns the places it matters to."""

@@ -8,25 +8,35 @@ from typing import Any, Final
 import structlog
 
 from adapters.irc import capabilities as offers
-from adapters.irc import events
+from adapters.irc import standing
 from adapters.irc.bot import Bot
-from adapters.irc.connection import Connection, Ending
+from adapters.irc.conversations import Conversations
 from adapters.irc.desk import Desk
-from adapters.irc.events import Manner
+from adapters.irc.direct import Direct
+from adapters.irc.entry import make_route, readable_secrets, sts_policy
 from adapters.irc.ids import Minter, Places
-from adapters.irc.inbound import Scene
+from adapters.irc.inbound import Scene, marked
 from adapters.irc.intake import Intake
+from adapters.irc.link.connection import Connection, Ending
 from adapters.irc.markup import to_irc
+from adapters.irc.monitor import Why
+from adapters.irc.netsplit import Splits
 from adapters.irc.nicks import OwnNicks
-from adapters.irc.outbound import spoken
+from adapters.irc.outbound import spoken, tags
+from adapters.irc.protocol import events
+from adapters.irc.protocol.message import Source
+from adapters.irc.protocol.sts import PREFIX as STS
+from adapters.irc.protocol.sts import Told
 from adapters.irc.puppet import Puppet
 from adapters.irc.puppets import Puppets
+from adapters.irc.reception import Reception
 from adapters.irc.settings import IrcSettings
-from adapters.irc.transport import TcpDialler, tls_context
+from adapters.irc.whereabouts import Whereabouts
 from bridge.capabilities import Capabilities
-from bridge.contract import Context, Core, Handover, NoPuppetError, Part, SendError, StartError, Voice
-from bridge.model.address import Address, Person, Place
+from bridge.contract import Context, Core, Handover, NoPuppetError, Notice, Part, SendError, StartError, Voice
+from bridge.model.address import Address, Person, Place, PlaceKind
 from bridge.model.event import Protection
+from bridge.model.presence import Presence
 from bridge.model.result import Failure, Reason
 from bridge.model.room import Member
 from bridge.split import cut
@@ -34,6 +44,7 @@ from bridge.split import cut
 log = structlog.get_logger(__name__)
 
 HOUSEKEEPING: Final = 30.0
+TICK: Final = 5.0
 REGAIN_EVERY: Final = 60.0
 TOPIC_WITHIN: Final = 30.0
 QUIT_WITHIN: Final = 3.0
@@ -58,12 +69,16 @@ class IrcAdapter:
         self._core = core
         for member in core.members():
             _check_key(member)
-        dialler = self._dialler()
+        self._policy = sts_policy(self._settings, core.recall(STS), core.remember)
+        route = make_route(self._settings, self._context, self._policy, shown=False)
+        if readable := readable_secrets(self._settings, secure=self._policy.secure):
+            mend = "write ircs:// in `server`"
+            log.warning("passwords are sent without TLS", network=core.network, keys=list(readable), mend=mend)
         self._places = Places(core.members())
         self._bot = Bot(
             core.network,
             self._settings,
-            dialler,
+            make_route(self._settings, self._context, self._policy, shown=True),
             self._places,
             told=self._bot_told,
             online=core.online,
@@ -71,23 +86,62 @@ class IrcAdapter:
             inside=core.inside,
         )
         self._puppets = Puppets(
-            self._settings, dialler, core, self._bot, self._own, told=self._puppet_told, lost=self._puppet_lost
+            self._settings, route, core, self._bot, self._own, told=self._puppet_told, lost=self._puppet_lost
         )
         loop = asyncio.get_running_loop()
         self._intake = Intake(core, self._choke)
-        scene = Scene(
+        self._conversations = Conversations(self._bot.fold, time.time)
+        self._whereabouts = Whereabouts(
+            core.network,
+            ask=self._ask,
+            tell=core.presence,
+            own=lambda source: self._own.find(source, loop.time()) is not None,
+            gone=lambda nick, now: self._direct.let_go(nick, now),
+            clock=loop.time,
+        )
+        self._direct = Direct(
+            core,
+            self._bot,
+            self._puppets,
+            self._own,
+            self._whereabouts,
+            self._conversations,
+            puppets_wanted=self._settings.puppets > 0,
+            heed=lambda puppet: self._desk.heed(puppet),
+        )
+        self._scene = scene = Scene(
             network=core.network,
             places=self._places,
             fold=self._bot.fold,
             own=lambda source: self._own.find(source, loop.time()),
             mint=Minter(time.time()).mint,
             now=time.time,
+            is_bot=self._whereabouts.is_bot,
+            spelled=self._whereabouts.spelled,
+            stands_for=self._whereabouts.stands_for,
+            is_gateway=self._whereabouts.is_gateway,
             protection=Protection.TRANSPORT if self._settings.secure else Protection.NONE,
         )
-        self._desk = Desk(scene, self._own, self._bot, self._puppets, put=self._intake.put, ignored=core.ignored)
+        self._splits = Splits(
+            self._intake.put, lambda address: self._whereabouts.people.identity(address.native), loop.time
+        )
+        self._desk = Desk(
+            scene,
+            self._own,
+            self._bot,
+            self._puppets,
+            put=self._splits.take,
+            ignored=core.ignored,
+            reception=Reception(
+                scene, core, self._direct, self._conversations, self._whereabouts, put=self._splits.take
+            ),
+            direct=self._direct,
+            partners=self._conversations.partners,
+        )
         self._spawn(self._bot.run(), "bot")
         self._spawn(self._intake.run(), "intake")
         self._spawn(self._housekeeping(), "housekeeping")
+        self._spawn(self._ticking(), "ticking")
 
     async def stop(self) -> None:
         """Leave the network with all connections."""
@@ -99,21 +153,22 @@ class IrcAdapter:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._desk.stop()
         await self._intake.drain()
+        await self._policy.kept()
 
     # Sending
 
     def capabilities(self, place: Place, speaker: Person, voice: Voice) -> Capabilities:
         """What fits into one line there, said by the speaker's puppet or by the bot."""
-        connection = self._connection(speaker.address, voice)
+        connection, lines = self._connection(speaker.address, voice), self._settings.long_text.lines
+        target = self._direct.nick(place) if place.kind is PlaceKind.USER else place.native
         if connection is not None:
-            return offers.capabilities(connection.session, place.native)
-        support = self._bot.isupport
-        return offers.unconnected(
-            place.native, support.nick_bytes, support.user_bytes, support.host_bytes, support.line_bytes
-        )
+            return offers.capabilities(connection.session, target, lines)
+        return offers.unconnected(target, self._bot.isupport, lines)
 
     def send(self, part: Part) -> Handover:
         """Say the part. Raises `SendError`."""
+        if part.place.kind is PlaceKind.USER:
+            return self._direct.send(part)
         self._require_place(part.place)
         manner, text = spoken(part)
         connection = self._connection(part.speaker.address, part.voice)
@@ -121,7 +176,45 @@ class IrcAdapter:
         if connection is None or not connection.ready or channel not in connection.session.channels:
             who = "the bot" if part.voice is Voice.BOT else "the puppet"
             raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, f"{who} is not in {channel}", self._come_back(part))
-        return connection.say(channel, manner, text)
+        return connection.say(channel, manner, text, tags=tags(part))
+
+    # People
+
+    async def meet(self, place: Place, person: Person) -> Voice:
+        """Have the person's puppet able to write to a nick; without one, the bot does. Raises `SendError`."""
+        return await self._direct.meet(place, person)
+
+    def at_home(self, address: Address) -> bool:
+        """Whoever is on the network at all is at home: there is no other server behind it."""
+        return address.network == self._context.network
+
+    def show(self, presence: Presence) -> None:
+        """Let the person's puppet, if there is one, be away as they are."""
+        puppet = self._puppets.get(presence.presentity)
+        if puppet is not None:
+            puppet.show(presence)
+
+    def watch(self, address: Address, *, wanted: bool) -> None:
+        """Follow somebody of the network, or no longer."""
+        self._whereabouts.follow(address.native, Why.PRESENCE, wanted=wanted)
+
+    def identity(self, address: Address) -> str:
+        """By the network's own name, which it tells once it is connected; empty before."""
+        network = self._bot.isupport.get("NETWORK")
+        return standing.identity(network, address.native) if network else ""
+
+    def native(self, identity: str) -> Address | None:
+        """Whoever bears the nick in it, if it is of this network."""
+        nick = standing.nick_of(identity, self._bot.isupport.get("NETWORK"), self._bot.isupport.casemapping)
+        return Address(self._context.network, nick) if nick else None
+
+    def ours(self, identity: str) -> bool:
+        """Whether the nick in it is borne by one of our connections."""
+        address = self.native(identity)
+        return (
+            address is not None
+            and self._own.find(Source(address.native), asyncio.get_running_loop().time()) is not None
+        )
 
     # Puppets
 
@@ -168,13 +261,9 @@ class IrcAdapter:
             else:
                 return
 
-    async def tell(self, place: Place, person: Person, text: str, about: str | None) -> None:
+    async def tell(self, notice: Notice) -> None:
         """Tell one line to a person of the network by NOTICE. Raises `SendError`."""
-        connection = self._bot.connection
-        if connection is None or not connection.ready:
-            raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, "the network is not connected")
-        line = cut(to_irc(text), connection.session.text_bytes(person.name))
-        await connection.say(person.name, Manner.NOTICE, line).confirmation
+        await self._direct.tell(notice)
 
     # What the connections tell
 
@@ -188,13 +277,28 @@ class IrcAdapter:
                 self._places.rekey(casemapping)
                 self._own.rekey(casemapping)
                 self._puppets.rekey()
+                self._whereabouts.begin(connection.session)
+            case events.Sts(port, duration):
+                self._policy.heard(Told(port, duration), secure=connection.session.secure)
+        self._whereabouts.heard(event)
+        if isinstance(event, events.About):
+            for heard in marked(event, connection.session.channels.of(event.source.nick), self._scene):
+                self._splits.take(heard.item)
         self._desk.bot_told(connection, event)
 
     def _bot_lost(self, failure: Failure) -> None:
+        if self._bot.connection is not None and self._bot.connection.session.secure:
+            self._policy.parted()
+        self._whereabouts.lost()
         self._desk.bot_lost(self._bot.nick)
         self._core.offline(failure)
 
     def _puppet_told(self, puppet: Puppet, event: events.Event) -> None:
+        match event:
+            case events.Ready():
+                puppet.show(self._core.presence_of(puppet.person.address))
+            case events.About():
+                self._whereabouts.about(event)
         self._desk.puppet_told(puppet, event)
 
     def _puppet_lost(self, puppet: Puppet, ending: Ending) -> None:
@@ -222,16 +326,15 @@ class IrcAdapter:
         refused = any(seat.refused and seat.member.place == part.place for seat in self._bot.seats)
         return 30.0 if part.voice is Voice.BOT and refused else None
 
-    def _dialler(self) -> TcpDialler:
-        settings, key = self._settings, f"networks.{self._context.network}.server"
-        if not settings.secure:
-            return TcpDialler(settings.host, settings.port, key=key)
-        ca = str(self._context.folder / settings.tls.ca) if settings.tls.ca else None
-        try:
-            context = tls_context(ca, verify=settings.tls.verify)
-        except OSError as error:
-            raise StartError(f"tls.ca: the certificates in {ca} cannot be read: {error}") from error
-        return TcpDialler(settings.host, settings.port, context, key=key)
+    def _ask(self, command: tuple[str, ...]) -> None:
+        if self._bot.connection is not None:
+            self._bot.connection.request(*command)
+
+    async def _ticking(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self._whereabouts.tick()
+            self._splits.tick()
 
     async def _housekeeping(self) -> None:
         loop = asyncio.get_running_loop()

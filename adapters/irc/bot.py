@@ -7,17 +7,18 @@ from typing import Final
 
 import structlog
 
-from adapters.irc import events, numerics
-from adapters.irc.backoff import Backoff
-from adapters.irc.casemap import CaseMap
-from adapters.irc.connection import Connection, Ending
+from adapters.irc.entry import bot_profile
 from adapters.irc.ids import Places
-from adapters.irc.isupport import ISupport
-from adapters.irc.nicks import bot_nicks
+from adapters.irc.link.backoff import Backoff
+from adapters.irc.link.connection import Connection, Ending
+from adapters.irc.link.transport import Dialler
 from adapters.irc.observer import PATIENCE
-from adapters.irc.sender import Profile
+from adapters.irc.protocol import events, numerics
+from adapters.irc.protocol.casemap import CaseMap
+from adapters.irc.protocol.events import Manner
+from adapters.irc.protocol.isupport import ISupport
+from adapters.irc.protocol.message import Source
 from adapters.irc.settings import IrcSettings
-from adapters.irc.transport import Dialler
 from bridge.model.address import Place
 from bridge.model.result import Failure, Reason
 from bridge.model.room import Member
@@ -26,6 +27,13 @@ log = structlog.get_logger(__name__)
 
 RECONNECT: Final = (1.0, 300.0)
 """First and longest ceiling, in seconds, of the wait before connecting again."""
+
+REFUSED: Final = (600.0, 21600.0)
+"""The same where the network refuses us as we are configured. Networks ban those who keep trying, but what was wrong
+may be mended over there, by an operator who does not think of us."""
+
+REFUSED_FOR: Final = 300.0
+"""The shortest such wait."""
 
 STABLE: Final = 60.0
 """Seconds a connection must have lasted for the next failure to count as the first."""
@@ -38,6 +46,12 @@ REJOIN_AFTER: Final = PATIENCE + 0.5
 
 RETRY_JOIN: Final = (60.0, 1800.0)
 """The same for knocking again where we are not let in."""
+
+GHOST_EVERY: Final = 60.0
+"""Seconds between two requests to NickServ to put out who bears our nick."""
+
+GHOST_ANSWER: Final = 10.0
+"""Seconds for which what NickServ says is taken for its answer."""
 
 SETTLE: Final = 5.0
 """Seconds the first answers to our JOINs may take before the network counts as online without them."""
@@ -88,6 +102,8 @@ class Bot:
         self._inside = inside
         self._loop = asyncio.get_running_loop()
         self._reconnect = Backoff(*RECONNECT)
+        self._refusals = Backoff(*REFUSED, floor=REFUSED_FOR)
+        self._ghosted = 0.0
         self._stopping = False
         self._announced = False
         self._announcing: asyncio.TimerHandle | None = None
@@ -130,19 +146,23 @@ class Bot:
         return self.connection is not None and self.connection.session.channels.is_member(nick)
 
     async def run(self) -> None:
-        """Stay connected, for ever or until a refusal that trying again cannot mend."""
+        """Stay connected, for ever."""
         while not self._stopping:
             began = self._loop.time()
             ending = await self._connect()
             if ending.asked or self._stopping:
                 return
+            if ending.again:
+                log.info("sent elsewhere", network=self._network, why=str(ending.failure))
+                continue
             if ending.permanent:
-                log.error("refused for good", network=self._network, error=str(ending.failure))
-                return
-            if self._loop.time() > began + STABLE:
-                self._reconnect.reset()
-            wait = self._reconnect.next()
-            log.warning("connection lost", network=self._network, error=str(ending.failure), wait=round(wait, 1))
+                wait = self._refusals.next()
+                log.error("refused", network=self._network, error=str(ending.failure), wait=round(wait))
+            else:
+                if self._loop.time() > began + STABLE:
+                    self._reconnect.reset()
+                wait = self._reconnect.next()
+                log.warning("connection lost", network=self._network, error=str(ending.failure), wait=round(wait, 1))
             await asyncio.sleep(wait)
 
     async def stop(self, reason: str, within: float) -> None:
@@ -157,22 +177,19 @@ class Bot:
     def regain(self) -> None:
         """Try for the configured nick, where the bot bears another."""
         if self.ready and self.connection and self.fold(self.nick) != self.fold(self._settings.nick):
+            self._ghost(self.connection)
             self.connection.session.rename(self._settings.nick)
             self.connection.flush()
 
+    def _ghost(self, connection: Connection) -> None:
+        """Have NickServ put out whoever bears our nick; most often it is a connection of ours that died."""
+        login, now = connection.session.nickserv, self._loop.time()
+        if login is not None and now > self._ghosted + GHOST_EVERY:
+            self._ghosted = now
+            connection.session.ask_service(login.ghost(self._settings.nick))
+
     async def _connect(self) -> Ending:
-        settings = self._settings
-        profile = Profile(
-            nicks=bot_nicks(settings.nick),
-            username=settings.username,
-            realname=settings.realname,
-            password=settings.password.get_secret_value() if settings.password else None,
-            strict=True,
-            encoding=settings.encoding,
-            burst=settings.flood.burst,
-            per_second=settings.flood.per_second,
-        )
-        self.connection = Connection(profile, self._dialler, self._on_event)
+        self.connection = Connection(bot_profile(self._settings), self._dialler, self._on_event)
         try:
             ending = await self.connection.run()
         finally:
@@ -194,6 +211,12 @@ class Bot:
         match event:
             case events.Ready():
                 self._arrived()
+            case events.LoggedIn(account):
+                log.info("logged in", network=self._network, account=account)
+            case events.LoginFailed(by, text):
+                log.error("not logged in", network=self._network, by=by, error=text)
+            case events.Said(source, manner=Manner.NOTICE, to_channel=False) if self._answers_ghost(source):
+                self.regain()
             case events.Joined(channel, own=True):
                 self._seated(channel)
             case events.Kicked(channel, _, source, reason, own=True):
@@ -218,11 +241,18 @@ class Bot:
         log.info("connected", network=self._network, nick=self.nick, caps=sorted(session.caps.enabled))
         if self.fold(self.nick) != self.fold(self._settings.nick):
             log.warning("nick taken", network=self._network, nick=self._settings.nick, meanwhile=self.nick)
+            self._ghost(self.connection)
         if mode := session.isupport.get("BOT"):
             session.mode(self.nick, f"+{mode[:1]}")
         session.join((seat.member.place.native, seat.member.key) for seat in self._seats.values())
         self.connection.flush()
         self._announcing = self._loop.call_later(SETTLE, self._announce, True)
+
+    def _answers_ghost(self, source: Source) -> bool:
+        """Whether it is NickServ, soon after we had it put somebody out."""
+        session = self.connection.session if self.connection else None
+        recent = self._loop.time() < self._ghosted + GHOST_ANSWER
+        return session is not None and recent and session.service(source.nick)
 
     def _announce(self, late: bool = False) -> None:
         """Tell that the network is online, once the first JOINs are answered: before, the bot could not speak."""

@@ -1,41 +1,32 @@
-"""Where all that our connections hear comes together: one observer per place reports, strangers get an answer."""
+"""Where all that our connections hear comes together: one observer per place reports."""
 
 import asyncio
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
-from adapters.irc import ctcp, events
 from adapters.irc.bot import Bot
-from adapters.irc.connection import Connection, Ending
-from adapters.irc.events import Manner
-from adapters.irc.flood import TokenBucket, Urgency
+from adapters.irc.direct import Direct
 from adapters.irc.ids import Places
 from adapters.irc.inbound import Heard, Ignored, Scene, translate
-from adapters.irc.message import Source
+from adapters.irc.link.connection import Connection, Ending
 from adapters.irc.nicks import OwnNicks
 from adapters.irc.observer import PATIENCE, Observation
+from adapters.irc.protocol import events
+from adapters.irc.protocol.events import Manner
+from adapters.irc.protocol.message import Source
 from adapters.irc.puppet import Puppet
 from adapters.irc.puppets import Puppets
-from bridge.contract import SendError
+from adapters.irc.reception import Reception
 from bridge.model.address import Address, Place
 from bridge.model.event import Cause, Event, PuppetGone, State
 
 log = structlog.get_logger(__name__)
 
-NO_DIRECT: Final = "Direct messages do not cross this gateway yet; please write in the channel."
-VERSION: Final = "Rialto gateway"
-SOURCE: Final = "rialto-bridge, Apache-2.0"
+PARTNERS: Final = 20
+"""Partners in private whom one puppet keeps an eye on. Each is looked for in every line that the puppet throws away."""
 
-ANSWERS: Final = (4.0, 0.2)
-"""Answers to strangers: so many at once, so many per second. More would let them make us flood."""
-
-TOLD_AGAIN_AFTER: Final = 600.0
-"""Seconds for which one person is told only once that direct messages do not cross."""
-
-_REMEMBERED: Final = 500
 _BOT: Final = "bot"
 
 
@@ -51,6 +42,9 @@ class Desk:
         *,
         put: Callable[[Event | State], None],
         ignored: Callable[[str, str], None],
+        reception: Reception,
+        direct: Direct,
+        partners: Callable[[Address], Iterable[str]],
     ) -> None:
         self._scene = scene
         self._own = own
@@ -58,14 +52,15 @@ class Desk:
         self._puppets = puppets
         self._put = put
         self._ignored = ignored
+        self._reception = reception
+        self._direct = direct
+        self._partners = partners
         self._loop = asyncio.get_running_loop()
         self._observations: dict[Place, Observation[Event | State]] = {}
         for member in self._places:
             self._observations[member.place] = Observation(put)
         self._awaited: dict[Place, Address | None] = {}
         self._timers: dict[Place, asyncio.TimerHandle] = {}
-        self._answers = TokenBucket(*ANSWERS, self._loop.time())
-        self._told: dict[str, float] = {}
 
     @property
     def _places(self) -> Places:
@@ -99,9 +94,12 @@ class Desk:
                 self._heed()
             case events.Ready():
                 self._heed()
-            case events.Said(own=False):
-                self._approached(connection, event, by_bot=True)
-        self._report(_BOT, event)
+            case events.Said(own=False, manner=Manner.CTCP, only_some=False):
+                self._reception.asked(connection, event)
+            case events.Said(own=False, to_channel=False, only_some=False):
+                self._reception.spoken(connection, event, None)
+                return
+        self._report(_BOT, connection, event)
         match event:
             case events.Kicked(channel, own=True) | events.Parted(channel, own=True):
                 if place := self._places.find(channel):
@@ -127,9 +125,9 @@ class Desk:
                 if (place := self._places.find(channel)) and self._observations[place].reads(puppet):
                     self._end(place, puppet)
             case events.Said(own=False, to_channel=False):
-                self._approached(puppet.connection, event, by_bot=False)
-                self._count([Ignored("direct message", event.msgid)])
-        self._report(puppet, event)
+                self._reception.spoken(puppet.connection, event, puppet)
+                return
+        self._report(puppet, puppet.connection, event)
         match event:
             case events.Kicked(channel, nick, by, reason, own):
                 self._sighted(puppet, [channel], Source(nick))
@@ -143,8 +141,11 @@ class Desk:
                     self._vacate(place, puppet)
             case events.Quit(source):
                 self._sighted(puppet, session.channels, source)
+                self._direct.let_go(source.nick)
             case events.NickChanged(own=True):
                 self._heed()
+            case events.NickChanged(source, nick):
+                self._direct.let_go(source.nick, nick)
 
     def puppet_lost(self, puppet: Puppet, ending: Ending) -> None:
         """A puppet's connection is gone."""
@@ -156,9 +157,9 @@ class Desk:
 
     # Observing
 
-    def _report(self, reader: Puppet | str, event: events.Event) -> None:
+    def _report(self, reader: Puppet | str, connection: Connection, event: events.Event) -> None:
         if reader == _BOT or any(observation.reads(reader) for observation in self._observations.values()):
-            for item in translate(event, self._scene):
+            for item in translate(event, self._scene.over(secure=connection.session.secure)):
                 if isinstance(item, Heard):
                     self._observations[item.place].say(reader, item.item)
                 elif reader == _BOT:
@@ -233,10 +234,22 @@ class Desk:
 
     def _heed(self) -> None:
         """Every puppet shall see those come and go whose place as observer it may have to take."""
-        observers = [observation.holder for observation in self._observations.values()]
-        nicks = {self._bot.nick, *(observer.nick for observer in observers if isinstance(observer, Puppet))}
+        nicks = self._observers()
         for puppet in self._puppets:
-            puppet.connection.session.heed(nicks)
+            self._heeds(puppet, nicks)
+
+    def heed(self, puppet: Puppet) -> None:
+        """The puppet has a new partner in private, whom it shall see come and go where it can."""
+        self._heeds(puppet, self._observers())
+
+    def _heeds(self, puppet: Puppet, observers: set[str]) -> None:
+        partners = list(self._partners(puppet.person.address))[-PARTNERS:]
+        spelled = filter(None, (self._scene.spelled(nick) for nick in partners))
+        puppet.connection.session.heed(observers | set(spelled))
+
+    def _observers(self) -> set[str]:
+        observers = [observation.holder for observation in self._observations.values()]
+        return {self._bot.nick, *(observer.nick for observer in observers if isinstance(observer, Puppet))}
 
     def _arm(self, place: Place) -> None:
         timer = self._timers.pop(place, None)
@@ -253,38 +266,6 @@ class Desk:
         if isinstance(former, Puppet) and former != observation.holder:
             self._watch(former)
         self._heed()
-
-    # Strangers
-
-    def _approached(self, connection: Connection, said: events.Said, *, by_bot: bool) -> None:
-        """Somebody spoke to one of us alone, or asked something by CTCP: answer, within limits; never a NOTICE."""
-        if said.source.user is None or self._own.find(said.source, self._loop.time()) is not None:
-            return
-        nick = said.source.nick
-        if said.manner is Manner.CTCP:
-            now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-            answer = ctcp.answer(ctcp.Ctcp(said.ctcp, said.text), version=VERSION, source=SOURCE, time=now)
-            if by_bot and answer is not None and connection.ready and self._answers.take(self._loop.time()):
-                connection.session.answer_ctcp(nick, answer)
-                connection.flush()
-            return
-        alone = not said.to_channel and not said.only_some and said.manner in (Manner.TEXT, Manner.ACTION)
-        if alone and self._may_tell(nick) and self._answers.take(self._loop.time()):
-            try:
-                connection.say(nick, Manner.NOTICE, NO_DIRECT, Urgency.REPLY)
-            except SendError as error:
-                log.debug("no answer sent", network=self._scene.network, error=str(error))
-
-    def _may_tell(self, nick: str) -> bool:
-        now, key = self._loop.time(), self._scene.fold(nick)
-        if now < self._told.get(key, -TOLD_AGAIN_AFTER) + TOLD_AGAIN_AFTER:
-            return False
-        if len(self._told) >= _REMEMBERED:
-            self._told = {who: at for who, at in self._told.items() if now < at + TOLD_AGAIN_AFTER}
-        if len(self._told) < _REMEMBERED:
-            self._told[key] = now
-            return True
-        return False
 
 
 def _whose(reader: object) -> Address | None:

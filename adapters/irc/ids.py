@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterable, Iterator
 
-from adapters.irc.casemap import CaseMap, Casemapping
+from adapters.irc.protocol.casemap import CaseMap, Casemapping
 from bridge.model.address import Place
 from bridge.model.room import Member
 
@@ -11,6 +11,8 @@ CHANTYPES = "#&+!"
 """RFC 2811 section 2.1. Which of them a network has is not known before it is spoken to."""
 
 _CHANNEL_BYTES = 200
+_NICK_BYTES = 64
+_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 def canonical_channel(name: str) -> str:
@@ -24,7 +26,16 @@ def canonical_channel(name: str) -> str:
         raise ValueError(
             f"{name!r} cannot be an IRC channel: it holds a space, a comma, a colon or a control character"
         )
-    return name.translate({code: code + 32 for code in range(ord("A"), ord("Z") + 1)})
+    return name.translate(_LOWER)
+
+
+def canonical_nick(nick: str) -> str:
+    """The native id of a person as it can be known without asking their network: ASCII letters are folded, the rest of
+    its case mapping is applied once it is connected. Raises `ValueError`."""
+    illegal = any(character in " ,:!@*?#&\x07\x7f" or character < " " for character in nick)
+    if not nick or illegal or nick[0] in "+%~$-0123456789" or len(nick.encode()) > _NICK_BYTES:
+        raise ValueError(f"{nick[:40]!r} cannot be an IRC nick; write for example kestrel")
+    return nick.translate(_LOWER)
 
 
 class Places:

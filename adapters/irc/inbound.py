@@ -1,19 +1,19 @@
 """What an IRC session tells, as events and states of the common model. Pure: the scene is all it knows."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from adapters.irc import events
-from adapters.irc.events import Manner
 from adapters.irc.ids import Places
 from adapters.irc.markup import from_irc
-from adapters.irc.message import Source
 from adapters.irc.nicks import Own, is_service
+from adapters.irc.protocol import events
+from adapters.irc.protocol.events import Manner
+from adapters.irc.protocol.message import Source
 from bridge.model import event as model
-from bridge.model.address import Address, Person, Place
+from bridge.model.address import Address, Person, Place, PlaceKind
 from bridge.model.event import Cause, Event, Origin, Protection, State
-from bridge.model.message import Kick, Message, MessageKind
+from bridge.model.message import Kick, Message, MessageKind, Text
 
 _KINDS = {Manner.TEXT: MessageKind.TEXT, Manner.ACTION: MessageKind.EMOTE, Manner.NOTICE: MessageKind.NOTICE}
 
@@ -44,7 +44,16 @@ class Scene:
     own: Callable[[Source], Own | None]
     mint: Callable[[], str]
     now: Callable[[], float]
+    is_bot: Callable[[str], bool] = lambda nick: False
+    spelled: Callable[[str], str] = lambda nick: nick
+    stands_for: Callable[[str], str] = lambda nick: ""
+    is_gateway: Callable[[str], bool] = lambda nick: False
     protection: Protection = Protection.NONE
+
+    def over(self, *, secure: bool) -> "Scene":
+        """The same as a connection sees it that is by TLS, or is not."""
+        protection = Protection.TRANSPORT if secure else Protection.NONE
+        return self if protection is self.protection else replace(self, protection=protection)
 
     def address(self, nick: str) -> Address:
         """Whose nick it is."""
@@ -52,7 +61,7 @@ class Scene:
 
     def person(self, nick: str) -> Person:
         """Whoever bears the nick, spelled so."""
-        return Person(self.address(nick), nick)
+        return Person(self.address(nick), nick, self.stands_for(nick))
 
 
 def timestamp(tag: str, otherwise: float) -> float:
@@ -109,8 +118,18 @@ def translate(told: events.Event, scene: Scene) -> Iterator[Heard | Ignored]:
 
 
 def _counts(source: Source, scene: Scene) -> bool:
-    """Whether they are a person of the network: none of ours, no services."""
-    return scene.own(source) is None and not is_service(source.nick)
+    """Whether they are a person of the network: none of ours, no services, no other gateway's bot."""
+    return scene.own(source) is None and not is_service(source.nick) and not scene.is_gateway(source.nick)
+
+
+def marked(told: events.About, channels: Iterable[str], scene: Scene) -> Iterator[Heard]:
+    """Somebody in these channels turns out to be another gateway's bot or puppet: as who they are, or as nobody."""
+    nick = told.source.nick
+    if scene.own(told.source) is not None or not (scene.is_gateway(nick) or scene.stands_for(nick)):
+        return
+    for place in _places(tuple(channels), scene):
+        gone = model.Left(place, scene.address(nick))
+        yield Heard(place, gone if scene.is_gateway(nick) else model.Joined(place, scene.person(nick)))
 
 
 def _places(channels: tuple[str, ...], scene: Scene) -> Iterator[Place]:
@@ -123,15 +142,32 @@ def _line(reason: str) -> str | None:
     return from_irc(reason).text or None
 
 
-def _said(said: events.Said, scene: Scene) -> Iterator[Heard | Ignored]:
+def barred(said: events.Said, scene: Scene) -> str | None:
+    """Why what was said is never bridged, wherever it was said, as a short label; None for what may be.
+
+    A message to some of a channel's members is nobody else's, so it is neither the room's nor a private one.
+    """
     if said.own or scene.own(said.source) is not None:
-        yield Ignored("own echo", said.msgid)
-    elif said.only_some:
-        yield Ignored("statusmsg", said.msgid)
-    elif said.source.user is None:
-        yield Ignored("server message", said.msgid)
-    elif is_service(said.source.nick):
-        yield Ignored("service message", said.msgid)
+        return "own echo"
+    if said.only_some:
+        return "statusmsg"
+    if said.source.user is None:
+        return "server message"
+    if is_service(said.source.nick):
+        return "service message"
+    return "bot" if said.bot or scene.is_bot(said.source.nick) else None
+
+
+def private(said: events.Said, to: Address, body: Text, scene: Scene) -> Event:
+    """What somebody said to `to`, and to nobody else."""
+    sender = scene.address(said.source.nick)
+    place = Place(scene.network, sender.native, PlaceKind.USER)
+    return replace(_message(place, said, body, scene), to=to)
+
+
+def _said(said: events.Said, scene: Scene) -> Iterator[Heard | Ignored]:
+    if why := barred(said, scene):
+        yield Ignored(why, said.msgid)
     elif not said.to_channel:
         yield Ignored("direct message", said.msgid)
     elif said.manner not in _KINDS:
@@ -139,8 +175,13 @@ def _said(said: events.Said, scene: Scene) -> Iterator[Heard | Ignored]:
     elif (place := scene.places.find(said.target)) is None:
         yield Ignored("unknown channel", said.msgid)
     else:
-        message = Message(from_irc(said.text), _KINDS[said.manner])
-        yield Heard(place, _event(place, said.source, said.msgid, said.when, message, scene))
+        yield Heard(place, _message(place, said, from_irc(said.text), scene))
+
+
+def _message(place: Place, said: events.Said, body: Text, scene: Scene) -> Event:
+    message = Message(body, _KINDS[said.manner])
+    event = _event(place, said.source, said.msgid, said.when, message, scene)
+    return event if said.hops is None else replace(event, hops=said.hops)
 
 
 def _kicked(kicked: events.Kicked, scene: Scene) -> Iterator[Heard | Ignored]:

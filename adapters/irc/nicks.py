@@ -5,8 +5,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from adapters.irc.casemap import CaseMap, Casemapping
-from adapters.irc.message import Source
+from adapters.irc.protocol.casemap import CaseMap, Casemapping
+from adapters.irc.protocol.message import Source
 from bridge.model.address import Address, AddressError, Person
 
 KEEP: Final = 90 * 86400.0
@@ -71,21 +71,31 @@ class NickBook:
         self._claims.rekey(casemapping)
 
     def candidates(
-        self, person: Person, names: Iterable[str], taken: Callable[[str], bool], now: float
+        self,
+        person: Person,
+        names: Iterable[str],
+        taken: Callable[[str], bool],
+        now: float,
+        current: str | None = None,
     ) -> Generator[str, None, None]:
         """Nicks to try for the person, best first: the one they last had under this name, then `names`.
 
         Left out are nicks that are `taken`, that others had within the last 90 days, and that are being tried for
-        somebody else. A nick counts as being tried until the next is asked for, or the iterator is closed.
+        somebody else. A nick counts as being tried until the next is asked for, or the iterator is closed. `current`
+        is the one they bear.
         """
+        mine = self._casemapping.fold(current) if current else None
         tried: set[str] = set()
         for nick in self._sequence(person, names):
             key = self._casemapping.fold(nick)
             claim = self._claims.get(nick)
             others = claim is not None and claim.address != person.address and now < claim.used + KEEP
-            if key in tried or key in self._trying or others or taken(nick):
+            if key in tried or (key in self._trying and key != mine) or others or taken(nick):
                 continue
             tried.add(key)
+            if key in self._trying:
+                yield nick  # theirs already
+                continue
             self._trying.add(key)
             try:
                 yield nick

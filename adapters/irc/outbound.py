@@ -1,7 +1,8 @@
 """Parts of deliveries, as what a session says."""
 
-from adapters.irc.events import Manner
 from adapters.irc.markup import to_irc
+from adapters.irc.protocol.events import Manner
+from adapters.irc.protocol.tracking import HOPS_TAG
 from bridge.contract import Part, SendError
 from bridge.model.message import MessageKind
 from bridge.model.result import Reason
@@ -15,3 +16,8 @@ def spoken(part: Part) -> tuple[Manner, str]:
     if not text.strip():
         raise SendError.permanent(Reason.NOT_ACCEPTABLE, "the message holds nothing that IRC can show")
     return _MANNERS[part.kind], text
+
+
+def tags(part: Part) -> dict[str, str]:
+    """The client-only tags that go with the part, where the server passes them on."""
+    return {HOPS_TAG: str(part.hops)}

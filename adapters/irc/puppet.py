@@ -4,19 +4,25 @@ import asyncio
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from adapters.irc import events
-from adapters.irc.connection import Connection, Ending
-from adapters.irc.sender import Profile
-from adapters.irc.states import State
-from adapters.irc.transport import Dialler
+from adapters.irc.away import AwayPacer
+from adapters.irc.link.connection import Connection, Ending
+from adapters.irc.link.transport import Dialler
+from adapters.irc.presence import away_text
+from adapters.irc.protocol import events
+from adapters.irc.protocol.sender import Profile
+from adapters.irc.protocol.states import State
 from bridge.contract import NoPuppetError, SendError
 from bridge.model.address import Person
+from bridge.model.presence import Presence
 from bridge.model.result import Reason
 
 JOIN_WITHIN = 30.0
 PART_WITHIN = 5.0
 RENAME_WITHIN = 15.0
 RENAME_TRIES = 5
+
+STAY = 1800.0
+"""Seconds for which a puppet that is in no channel stays after somebody spoke with it in private."""
 
 
 class Puppet:
@@ -37,6 +43,8 @@ class Puppet:
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self.opened.add_done_callback(_seen)
         self.idle_since = self._loop.time()
+        self._stays_until = self._spoke_at = self.idle_since
+        self._away = AwayPacer(self._say_away)
 
     def __repr__(self) -> str:
         return f"<Puppet {self.person.address}>"
@@ -50,6 +58,25 @@ class Puppet:
     def channels(self) -> tuple[str, ...]:
         """The channels it is in."""
         return tuple(self.connection.session.channels)
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is wanted also when it is in no channel: it has a conversation."""
+        return self._loop.time() < self._stays_until
+
+    @property
+    def quiet_for(self) -> float:
+        """Seconds since somebody spoke with it in private, or since it came."""
+        return self._loop.time() - self._spoke_at
+
+    def stay(self) -> None:
+        """Somebody spoke with it in private, or is about to."""
+        self._spoke_at = self._loop.time()
+        self._stays_until = self._spoke_at + STAY
+
+    def show(self, presence: Presence) -> None:
+        """Be away, or here again, as its owner is."""
+        self._away.want(away_text(presence, self.connection.session.away_bytes))
 
     def is_in(self, channel: str) -> bool:
         """Whether it is in the channel and can be used."""
@@ -127,6 +154,12 @@ class Puppet:
         await asyncio.wait([self.closed], timeout=within)
         self.connection.abort()
 
+    def _say_away(self, text: str) -> bool:
+        if not self.connection.ready:
+            return False
+        self.connection.request("AWAY", *([text] if text else []))
+        return True
+
     def _require_ready(self) -> None:
         if not self.connection.ready:
             raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, "the puppet's connection is not ready")
@@ -153,6 +186,7 @@ class Puppet:
         self._told(self, event)
 
     def _give_up(self) -> None:
+        self._away.stop()
         for future in self._entering.values():
             if not future.done():
                 future.set_exception(SendError.passing(Reason.RECIPIENT_UNAVAILABLE, "the connection was lost"))

@@ -7,23 +7,23 @@ from typing import Final
 
 import structlog
 
-from adapters.irc import events
-from adapters.irc.backoff import Backoff
 from adapters.irc.bot import Bot
-from adapters.irc.caps import PUPPET_WANTS
-from adapters.irc.connection import Ending
-from adapters.irc.flood import TokenBucket
+from adapters.irc.link.backoff import Backoff
+from adapters.irc.link.connection import Ending
+from adapters.irc.link.transport import Dialler
 from adapters.irc.markup import to_irc
 from adapters.irc.nicks import NickBook, OwnNicks
+from adapters.irc.protocol import events
+from adapters.irc.protocol.caps import PUPPET_WANTS
+from adapters.irc.protocol.flood import TokenBucket
+from adapters.irc.protocol.sender import Profile
 from adapters.irc.puppet import Puppet
-from adapters.irc.sender import Profile
 from adapters.irc.settings import IrcSettings
-from adapters.irc.transport import Dialler
+from adapters.irc.standing import puppet_name
 from bridge.contract import Core, NoPuppetError, SendError
 from bridge.model.address import Address, Person
 from bridge.model.result import Reason
 from bridge.model.room import Member
-from bridge.split import cut
 
 log = structlog.get_logger(__name__)
 
@@ -93,20 +93,25 @@ class Puppets:
 
     async def join(self, member: Member, person: Person) -> None:
         """Make the person's puppet present and named. Raises `NoPuppetError`, `SendError`."""
+        puppet = await self.come(person)
+        await puppet.enter(member.place.native, member.key)
+
+    async def come(self, person: Person) -> Puppet:
+        """The person's puppet, connected and named. Raises `NoPuppetError`, `SendError`."""
         puppet = self._puppets.get(person.address) or self._open(person)
         # The connecting goes on if whoever waits for it gives up.
         await asyncio.shield(puppet.opened)
         if puppet.person.name != person.name:
             await self.rename(person)
         await self._note(puppet)
-        await puppet.enter(member.place.native, member.key)
+        return puppet
 
     async def leave(self, channel: str, address: Address, reason: str | None) -> None:
         """Take the puppet out of a channel, and off the network if that was its last."""
         puppet = self._puppets.get(address)
         if puppet is None or not puppet.is_in(channel):
             return
-        if len(puppet.channels) > 1:
+        if len(puppet.channels) > 1 or puppet.stays:
             await puppet.exit(channel, reason or "")
         else:
             await puppet.quit(reason or "left", QUIT_WITHIN)
@@ -135,7 +140,8 @@ class Puppets:
             if puppet.connection.ready and puppet.wanted_nick and puppet.nick != puppet.wanted_nick:
                 puppet.connection.session.rename(puppet.wanted_nick)
                 puppet.connection.flush()
-            if puppet.opened.done() and not puppet.channels and now > puppet.idle_since + IDLE:
+            idle = not puppet.channels and not puppet.stays and now > puppet.idle_since + IDLE
+            if puppet.opened.done() and idle:
                 await puppet.quit("idle", QUIT_WITHIN)
             noted = self._noted.get(puppet.person.address)
             if noted and time.time() > noted[1] + _DAY:
@@ -154,6 +160,7 @@ class Puppets:
         if not self._bot.ready or self._stopping:
             raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, "the network is not connected")
         if len(self._puppets) >= self._settings.puppets:
+            self._make_room()
             raise NoPuppetError(f"all {self._settings.puppets} puppets are in use")
         if self._loop.time() < self._resting_until:
             raise NoPuppetError("the network refused a puppet a moment ago")
@@ -161,8 +168,9 @@ class Puppets:
         profile = Profile(
             nicks=nicks,
             username=_USERNAME,
-            realname=cut(to_irc(str(person.address)), REALNAME_BYTES),
+            realname=puppet_name(self._core.identity(person), to_irc(str(person.address)), REALNAME_BYTES),
             password=self._settings.password.get_secret_value() if self._settings.password else None,
+            webirc=self._settings.webirc.gateway().identity(person.address) if self._settings.webirc else None,
             quiet=True,
             wants=PUPPET_WANTS,
             encoding=self._settings.encoding,
@@ -175,6 +183,13 @@ class Puppets:
         self._tasks[puppet] = asyncio.create_task(self._run(puppet, nicks), name=f"puppet {person.address}")
         return puppet
 
+    def _make_room(self) -> None:
+        """Let the puppet go that was silent longest of those kept for a conversation only: for whoever comes next."""
+        free = [puppet for puppet in self if puppet.connection.ready and not puppet.channels]
+        idle = [puppet for puppet in free if puppet.quiet_for > IDLE]
+        if idle:
+            max(idle, key=lambda puppet: puppet.quiet_for).connection.quit("idle")
+
     def _candidates(self, person: Person, puppet: Puppet | None = None) -> Generator[str, None, None]:
         support = self._bot.isupport
         current = puppet.nick if puppet else None
@@ -186,7 +201,7 @@ class Puppets:
             names = self._core.names.irc_nicks(person, support.nick_bytes, support.chantypes)
         except ValueError as error:
             raise NoPuppetError(str(error)) from error
-        return self._book.candidates(person, names, taken, time.time())
+        return self._book.candidates(person, names, taken, time.time(), current)
 
     async def _run(self, puppet: Puppet, nicks: Generator[str, None, None]) -> None:
         network, address = self._core.network, puppet.person.address

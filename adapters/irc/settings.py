@@ -1,13 +1,14 @@
 """The keys of a network of kind ``irc``."""
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from adapters.irc import encoding as encodings
-from adapters.irc.flood import BURST, PER_SECOND
+from adapters.irc.access import NickServ, Sasl, Tls, Use, Webirc
+from adapters.irc.protocol import encoding as encodings
+from adapters.irc.protocol.flood import BURST, PER_SECOND
+from adapters.irc.protocol.sasl import Mechanism
 
 PLAIN_PORT = 6667
 TLS_PORT = 6697
@@ -15,6 +16,15 @@ TLS_PORT = 6697
 # What is sent on entry must fit into lines of 512 bytes.
 _WORD_BYTES = 64
 _TEXT_BYTES = 300
+
+
+class LongText(BaseModel):
+    """What becomes of a text that does not fit into one line."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lines: Annotated[int, Field(ge=1, le=50)] = 10
+    """Lines that one message may become. A longer one is not sent at all, and its sender is told so."""
 
 
 class Flood(BaseModel):
@@ -26,17 +36,6 @@ class Flood(BaseModel):
     """Lines that may go at once after a silence."""
     per_second: Annotated[float, Field(gt=0, le=100_000)] = PER_SECOND
     """Lines per second in the long run. Raise both only where the network's operators lifted its limits for us."""
-
-
-class Tls(BaseModel):
-    """How the server's certificate is checked; for ``ircs://`` only."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    ca: Path | None = None
-    """A PEM file of the authorities to trust instead of the system's."""
-    verify: bool = True
-    """False accepts any certificate: anyone on the way can then read and write everything."""
 
 
 class IrcSettings(BaseModel):
@@ -59,7 +58,11 @@ class IrcSettings(BaseModel):
     encoding: str = encodings.FALLBACK
     """How text is read that is not UTF-8. Ours is always sent in UTF-8."""
     flood: Flood = Flood()
+    long_text: LongText = LongText()
     tls: Tls = Tls()
+    sasl: Sasl | None = None
+    nickserv: NickServ | None = None
+    webirc: Webirc | None = None
 
     @field_validator("server")
     @classmethod
@@ -112,6 +115,13 @@ class IrcSettings(BaseModel):
         if not encodings.known(value):
             raise ValueError(f"{value!r} is no known text encoding; write for example cp1252, iso8859-15 or koi8-r")
         return value
+
+    @model_validator(mode="after")
+    def _external(self) -> Self:
+        external = self.sasl is not None and self.sasl.use is not Use.OFF and self.sasl.mechanism is Mechanism.EXTERNAL
+        if external and (self.tls.cert is None or not self.secure):
+            raise ValueError("`sasl: {mechanism: EXTERNAL}` shows our certificate: it needs ircs:// and `tls: {cert}`")
+        return self
 
     @property
     def host(self) -> str:

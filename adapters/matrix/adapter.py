@@ -8,24 +8,34 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from adapters.matrix import standing
 from adapters.matrix.capabilities import ROOM
 from adapters.matrix.client import Client
+from adapters.matrix.conversations import Conversation, Conversations
 from adapters.matrix.diagnosis import Facts
+from adapters.matrix.direct import DirectRooms
 from adapters.matrix.entering import Entering
 from adapters.matrix.errors import MatrixError, send_error
+from adapters.matrix.hearing import Heard
 from adapters.matrix.ids import Namespace
 from adapters.matrix.intake import Intake
 from adapters.matrix.link import Link
+from adapters.matrix.meeting import Meeting
+from adapters.matrix.opening import Opening
+from adapters.matrix.pace import Pace
+from adapters.matrix.private import Listener
 from adapters.matrix.puppets import Puppets
 from adapters.matrix.rooms import Room, Rooms
 from adapters.matrix.sending import Sender
 from adapters.matrix.server import Server
 from adapters.matrix.settings import MatrixSettings
+from adapters.matrix.showing import Showing
 from adapters.matrix.tasks import Tasks
 from bridge.capabilities import Capabilities
-from bridge.contract import Context, Core, Handover, Part, SendError, Voice
+from bridge.contract import Context, Core, Handover, Notice, Part, SendError, Voice
 from bridge.model.address import Address, Person, Place, PlaceKind
-from bridge.model.result import Reason, Receipt
+from bridge.model.presence import Presence
+from bridge.model.result import Failure, Reason, Receipt
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +47,8 @@ QUERIES = 30
 
 
 class MatrixAdapter:
-    """One homeserver. Also a `Puppeteer`, `Keeping`, `Topical`, `Telling`, `Rechecking` and `Routed` one."""
+    """One homeserver. Also a `Puppeteer`, `Keeping`, `Topical`, `Telling`, `Direct`, `Showing`, `Watchable`,
+    `Rechecking`, `Identifying` and `Routed` one."""
 
     joins_in_flight = 4
 
@@ -54,7 +65,7 @@ class MatrixAdapter:
         )
         self._client = Client(settings.homeserver, settings.as_token.get_secret_value())
         self._tasks = Tasks()
-        self._queries: list[float] = []
+        self._strangers = Pace(QUERIES / 60, QUERIES)
         self._server: Server | None = None
 
     async def start(self, core: Core) -> None:
@@ -64,10 +75,32 @@ class MatrixAdapter:
         self._rooms = Rooms(member.place for member in core.members() if member.place.kind is PlaceKind.ROOM)
         self._puppets = Puppets(core, self._client, self._ours, self._rooms)
         self._entering = Entering(core, self._client, self._ours, self._rooms)
-        self._sender = Sender(self._client, self._ours, self._puppets, self._tasks)
+        self._sender = Sender(self._client, self._ours, self._puppets, self._tasks, core.identity)
         self._link = Link(core, self._client, self._ours, self._entering, self._facts, self._settings.bot_name)
         self._client.on_trouble = self._link.lost
-        intake = Intake(core, self._ours, self._rooms, self._puppets, self._entering, self._sender, self._tasks)
+        self._link.on_change = self._link_changed
+        self._conversations = Conversations(self._network)
+        self._heard = Heard(core, self._ours)
+        self._showing = Showing(
+            core, self._client, self._ours, self._puppets, self._heard, self._placed, self._conversations.partner,
+            registration=self._facts.registration,
+        )  # fmt: skip
+        listener = Listener(self._network, self._ours, self._puppets.address_of, core.find, time.time)
+        opening = Opening(
+            core, self._client, self._ours, self._conversations, self._puppets, listener, self._tasks,
+            self._entering.knows, self._opened,
+        )  # fmt: skip
+        self._meeting = Meeting(
+            core, self._client, self._ours, self._conversations, self._puppets, self._rooms, opening, self._tasks,
+            self._opened,
+        )  # fmt: skip
+        self._direct = DirectRooms(
+            core, self._ours, self._conversations, self._puppets, listener, opening, self._strangers, time.time
+        )
+        intake = Intake(
+            core, self._ours, self._rooms, self._puppets, self._entering, self._sender, self._tasks, self._direct,
+            self._heard if self._settings.presence else None,
+        )  # fmt: skip
         self._server = Server(
             self._settings.hs_token.get_secret_value(),
             intake.transaction,
@@ -76,8 +109,13 @@ class MatrixAdapter:
             self._tasks,
         )
         self._entering.recall()
+        stale = self._conversations.recall(core.recall(), time.time())
+        if stale:
+            self._tasks.spawn(core.remember(stale), f"{self._network} refusals")
         self._tasks.spawn(self._link.run(), f"{self._network} link")
         self._tasks.spawn(self._link.retrying_rooms(self._room_entered), f"{self._network} rooms")
+        if self._settings.presence:
+            self._tasks.spawn(self._showing.run(), f"{self._network} presence")
 
     async def stop(self) -> None:
         """End every errand and close the session."""
@@ -86,11 +124,16 @@ class MatrixAdapter:
         await self._client.close()
 
     def capabilities(self, place: Place, speaker: Person, voice: Voice) -> Capabilities:
-        """The same for every room and voice."""
+        """The same for every room, user and voice."""
         return ROOM
 
     def send(self, part: Part) -> Handover:
         """Start sending; see `Sender.send`."""
+        if self._settings.presence:
+            self._showing.active(part.speaker.address)
+        if part.place.kind is PlaceKind.USER:
+            self._check_link()
+            return self._sender.send(part, self._meeting.room(part.place, part.speaker.address), self._meeting.lost)
         room = self._room(part.place)
         if not room.entered and not (
             part.voice is Voice.PUPPET and self._puppets.user_id(part.speaker.address) in room.puppets
@@ -107,6 +150,7 @@ class MatrixAdapter:
             await self._puppets.enter(room, person)
         except MatrixError as error:
             raise send_error(error, "the puppet's join") from error
+        self._appear(person.address)
 
     async def leave(self, place: Place, address: Address, reason: str | None) -> None:
         """Have the puppet leave."""
@@ -133,19 +177,66 @@ class MatrixAdapter:
         """Set the topic as the bot; puppets have no power over a room."""
         await self._sender.topic(self._entered(place), text)
 
-    async def tell(self, place: Place, person: Person, text: str, about: str | None) -> None:
-        """A notice in the room that mentions the person, in reply to what they said."""
-        await self._sender.notice(self._entered(place), person, text, about)
+    async def tell(self, notice: Notice) -> None:
+        """A notice in the room that mentions the person, in reply to what they said; in private, by whom they wrote
+        to."""
+        if notice.place.kind is PlaceKind.USER:
+            self._check_link()
+            await self._meeting.tell(notice, self._direct.asked_in(notice.about))
+            return
+        await self._sender.notice(self._entered(notice.place), notice.person, notice.text, notice.about)
+
+    def rechecks(self, place: Place) -> bool:
+        """Any room can be read back."""
+        return True
+
+    async def meet(self, place: Place, person: Person) -> Voice:
+        """Have a room in which the person's puppet can speak to the user; see `Meeting.meet`."""
+        self._check_link()
+        return await self._meeting.meet(place, person)
+
+    def at_home(self, address: Address) -> bool:
+        """Whether the user id is of the homeserver's own domain."""
+        return address.native.partition(":")[2] == self._settings.domain
+
+    def show(self, presence: Presence) -> None:
+        """Have the person's puppet show it, in its turn."""
+        if self._settings.presence:
+            self._showing.show(presence)
+
+    def watch(self, address: Address, *, wanted: bool) -> None:
+        """Ask after the user; later changes are pushed, if we share a room with them."""
+        if self._settings.presence:
+            self._showing.follow(address.native, wanted=wanted)
 
     async def recheck(self, parts: Sequence[Part]) -> Mapping[str, Receipt]:
         """Read the room back for the parts' stamps."""
         if not parts:
             return {}
-        room = self._room(parts[0].place)
-        try:
-            return await self._sender.look_back(room, parts)
-        except MatrixError as error:
-            raise SendError.passing(Reason.REMOTE_SERVER_TIMEOUT, f"cannot tell yet: {error}") from error
+        self._check_link()
+        place = parts[0].place
+        rooms = self._meeting.by_room(parts) if place.kind is PlaceKind.USER else [(self._room(place), list(parts))]
+        found: dict[str, Receipt] = {}
+        for room, sent in rooms:
+            try:
+                found |= await self._sender.look_back(room, sent)
+            except MatrixError as error:
+                if place.kind is PlaceKind.USER and error.status in (403, 404):
+                    continue  # the room is gone, and what was said in it with it
+                raise SendError.passing(Reason.REMOTE_SERVER_TIMEOUT, f"cannot tell yet: {error}") from error
+        return found
+
+    def identity(self, address: Address) -> str:
+        """``matrix:`` and the user id."""
+        return standing.identity(address.native)
+
+    def native(self, identity: str) -> Address | None:
+        """The user of any homeserver, unless it is one of ours."""
+        return standing.native(self._network, identity, self._ours)
+
+    def ours(self, identity: str) -> bool:
+        """Whether the bot or one of our puppets is meant."""
+        return standing.is_ours(identity, self._ours)
 
     async def handle(self, request: Any) -> web.StreamResponse:
         """Answer the homeserver."""
@@ -155,16 +246,19 @@ class MatrixAdapter:
 
     def _room(self, place: Place) -> Room:
         """The room of a place that can be spoken to now. Raises `SendError`."""
-        if not self._link.up:
-            failure = self._link.failure
-            raise SendError.passing(
-                failure.reason if failure is not None else Reason.SERVICE_UNAVAILABLE,
-                failure.text if failure is not None else "the homeserver has not been reached yet",
-            )
+        self._check_link()
         room = self._rooms.by_place(place)
         if room is None:
             raise self._not_entered(place)
         return room
+
+    def _check_link(self) -> None:
+        """Raises `SendError` while the homeserver cannot be spoken to."""
+        if not self._link.up:
+            failure = self._link.failure or Failure(
+                Reason.SERVICE_UNAVAILABLE, "the homeserver has not been reached yet"
+            )
+            raise SendError.passing(failure.reason, failure.text)
 
     def _entered(self, place: Place) -> Room:
         """The room of a place that the bot is in. Raises `SendError`."""
@@ -181,6 +275,36 @@ class MatrixAdapter:
         if self._link.up:
             self._core.online()
 
+    def _link_changed(self, up: bool) -> None:
+        if not up:
+            self._showing.offline()
+            return
+        self._direct.resume()
+        if self._settings.presence:
+            self._showing.online(self._visible(), self._company())
+
+    def _visible(self) -> set[Address]:
+        """Whose puppets are anywhere to be seen."""
+        found = {conversation.address for conversation in self._conversations if conversation.address is not None}
+        return found.union(person.address for room in self._rooms for person in self._puppets.present(room))
+
+    def _company(self) -> list[str]:
+        """The users who share any place with one of ours: partners of conversations first."""
+        users = dict.fromkeys(conversation.user for conversation in self._conversations)
+        return list(users | dict.fromkeys(user for room in self._rooms for user in room.people))
+
+    def _placed(self, puppet_id: str) -> bool:
+        return self._conversations.has(puppet_id) or self._rooms.rooms_of(puppet_id) > 0
+
+    def _opened(self, conversation: Conversation) -> None:
+        """A conversation has begun."""
+        if conversation.address is not None:
+            self._appear(conversation.address)
+
+    def _appear(self, address: Address) -> None:
+        if self._settings.presence:
+            self._showing.appear(address)
+
     async def _user_query(self, user_id: str) -> bool:
         """Whether the user exists; a puppet that could exist is made to."""
         if user_id == self._ours.bot_id:
@@ -188,14 +312,12 @@ class MatrixAdapter:
         address = self._puppets.address_of(user_id) if self._ours.is_puppet(user_id) else None
         if address is None or address.network == self._network or self._puppets.user_id(address) != user_id:
             return False
-        now = time.monotonic()
-        self._queries = [asked for asked in self._queries if asked > now - 60]
-        if len(self._queries) >= QUERIES:
+        if not self._strangers.allow():
             log.warning("too many user queries, not answered", network=self._network)
             return False
-        self._queries.append(now)
         try:
-            await asyncio.wait_for(self._puppets.ensure(Person(address, address.native)), 10)
+            async with asyncio.timeout(10):
+                await self._puppets.ensure(Person(address, address.native))
         except (MatrixError, TimeoutError) as error:
             log.warning("puppet not made", puppet=user_id, error=str(error))
             return False

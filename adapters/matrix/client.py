@@ -10,12 +10,13 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 import structlog
 from yarl import URL
 
+from adapters.matrix import tls
 from adapters.matrix.errors import MatrixError
 from adapters.matrix.ids import segment
 
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer that are read: the members of a very large room fit."""
+
+_REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 
 Before = Callable[[MatrixError], Awaitable[Mapping[str, Any] | None]]
 """Asked before a request is made again; an answer found by other means makes the repetition unnecessary."""
@@ -41,6 +44,16 @@ async def _told_at_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientH
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise BrokenConnectionError(str(error)) from error
+
+
+async def _not_elsewhere(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Follow no redirection: it would carry token, password and people's words to wherever it points."""
+    answer = await handler(request)
+    if answer.status in _REDIRECTIONS:
+        answer.close()
+        where = answer.headers.get("Location", "")[:200]
+        raise MatrixError(answer.status, "", f"redirected to {where!r}: write the URL that answers itself")
+    return answer
 
 
 class Backoff:
@@ -64,6 +77,9 @@ class Backoff:
 
 class Client:
     """Requests to one homeserver in the application service's name."""
+
+    privileged: ClassVar[bool] = True
+    """Whether `request` may speak as others, and of the past; where not, its `user_id` and `ts` do not go out."""
 
     def __init__(
         self,
@@ -91,8 +107,12 @@ class Client:
             connector=aiohttp.TCPConnector(limit=64),
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=10),
             cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_told_at_once,),
+            middlewares=(_told_at_once, _not_elsewhere),
         )
+
+    def use(self, token: str) -> None:
+        """From now on, be known by this token."""
+        self._headers["Authorization"] = f"Bearer {token}"
 
     async def close(self) -> None:
         """Let go of every connection."""
@@ -119,9 +139,9 @@ class Client:
         transaction id. Raises `MatrixError`.
         """
         params: dict[str, str | Sequence[str]] = dict(query or {})
-        if user_id is not None:
+        if user_id is not None and self.privileged:
             params["user_id"] = user_id
-        if ts is not None:
+        if ts is not None and self.privileged:
             params["ts"] = str(ts)
         target = path[0] + "".join(f"/{segment(piece)}" for piece in path[1:])
         url = URL(self._base + target, encoded=True).update_query(params)
@@ -153,16 +173,23 @@ class Client:
         data = None if body is None else json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
         headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
         try:
-            # A redirect would carry the token to wherever it points.
-            async with self._session.request(method, url, data=data, headers=headers, allow_redirects=False) as answer:
+            async with await self._exchange(self._session, method, url, data, headers) as answer:
                 raw = await _read(answer)
                 return _evaluate(answer.status, answer.headers, raw)
+        except aiohttp.ClientSSLError as error:
+            raise MatrixError(0, tls.ERRCODE, tls.trouble(error, self._base, "`homeserver`")) from error
         except aiohttp.ClientConnectorError as error:
             raise MatrixError(0, "", f"no connection to {self._base}: {error.os_error.strerror or error}") from error
         except TimeoutError as error:
             raise MatrixError(0, "", f"{self._base} did not answer in time", ambiguous=True) from error
         except (aiohttp.ClientError, OSError) as error:
             raise MatrixError(0, "", f"the connection broke: {type(error).__name__}", ambiguous=True) from error
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, method: str, url: URL, data: bytes | None, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        """One request on the wire. Raises what aiohttp raises."""
+        return await session.request(method, url, data=data, headers=headers, allow_redirects=False)
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from adapters.matrix.errors import MatrixError, reason_of
+from adapters.matrix.tls import ERRCODE
 from bridge.model.result import Failure, Reason
 
 
@@ -39,7 +40,9 @@ def diagnose(stage: Stage, error: MatrixError, facts: Facts) -> Failure:
     """Why the network cannot be used, and what to do."""
     reason = reason_of(error.errcode, error.status)
     renew = f"write the file afresh with `{facts.registration}`, and restart the homeserver"
-    if error.status == 0:
+    if error.errcode == ERRCODE:
+        text = error.text
+    elif error.status == 0:
         text = f"{error.text}: is the homeserver running at {facts.homeserver}?"
     elif error.unknown_token:
         text = (

@@ -1,19 +1,20 @@
 """Getting the bot into the rooms of the configured places, and learning who is there.
 
-Client-server API, specification v1.19: "Room aliases", "Joining rooms", ``joined_members``.
+Client-server API, specification v1.19: "Room aliases", "Joining rooms", ``/members``.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 
 from adapters.matrix.client import Backoff, Client
 from adapters.matrix.errors import MatrixError, reason_of
 from adapters.matrix.ids import Namespace, is_user_id
-from adapters.matrix.inbound import identifier, mapping, words
+from adapters.matrix.inbound import Change, identifier, mapping, words
 from adapters.matrix.members import shown_name
 from adapters.matrix.rooms import Room, Rooms
+from adapters.matrix.standing import BOT, mark_of
 from bridge.contract import Core
 from bridge.model.address import Place
 from bridge.model.event import TopicSet
@@ -76,6 +77,20 @@ class Entering:
         """The bot was invited to some room: perhaps to one it waits for."""
         self._invited.set()
 
+    async def knows(self, room_id: str) -> bool:
+        """Whether this is a configured place's room, even one that has not been entered. Raises `MatrixError`."""
+        if self._rooms.by_id(room_id) is not None:
+            return True
+        for place in self._rooms.places:
+            if self._rooms.by_place(place) is None:
+                try:
+                    found, _ = await self._find(place)
+                except NotEnteredError:
+                    continue
+                if found == room_id:
+                    return True
+        return False
+
     async def enter_all(self) -> int:
         """Enter every room that the bot is not in, and return how many were entered.
 
@@ -98,7 +113,8 @@ class Entering:
         backoff = Backoff(SLOWLY, SLOWEST)
         while True:
             try:
-                await asyncio.wait_for(self._invited.wait(), backoff.next())
+                async with asyncio.timeout(backoff.next()):
+                    await self._invited.wait()
                 backoff.reset()
             except TimeoutError:
                 pass
@@ -177,7 +193,10 @@ class Entering:
     async def _join(self, room: Room, via: list[str]) -> None:
         native = room.place.native
         try:
-            await self._client.request("POST", _JOIN, room.room_id, query={"via": via} if via else None, body={})
+            # Synapse takes what stands here into the content of the membership; others leave it out.
+            await self._client.request(
+                "POST", _JOIN, room.room_id, query={"via": via} if via else None, body=BOT.content()
+            )
         except MatrixError as error:
             if error.temporary:
                 raise
@@ -194,15 +213,9 @@ class Entering:
 
     async def _load(self, room: Room) -> None:
         room.begin_loading()
-        answer = await self._client.request("GET", _ROOMS, room.room_id, "joined_members")
-        room.load(
-            {
-                user_id: shown_name(user_id, {"displayname": mapping(profile).get("display_name")})
-                for user_id, profile in mapping(answer.get("joined")).items()
-                if is_user_id(user_id)
-            },
-            self._ours,
-        )
+        # Not /joined_members: that leaves the marks of stand-ins out.
+        answer = await self._client.request("GET", _ROOMS, room.room_id, "members", query={"membership": "join"})
+        room.load(_members(answer.get("chunk")), self._ours)
         await self._core.accept(room.roster())
         found = await self._topic(room)
         if found is not None:
@@ -224,3 +237,10 @@ class Entering:
         own = isinstance(sender, str) and self._ours.owns(sender)
         room.topic = text
         return TopicSet(room.place, text, initial=True, own=own)
+
+
+def _members(chunk: object) -> Iterator[Change]:
+    for event in chunk if isinstance(chunk, list) else ():
+        user_id, content = mapping(event).get("state_key"), mapping(mapping(event).get("content"))
+        if is_user_id(user_id) and content.get("membership") == "join":
+            yield Change(user_id, shown_name(user_id, content), mark_of(content))

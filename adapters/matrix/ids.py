@@ -48,6 +48,15 @@ def room_reference(text: str) -> str:
     raise ValueError(f"{text!r} is no Matrix room; write its alias #NAME:DOMAIN, or its id beginning with !")
 
 
+def user_reference(text: str) -> str:
+    """A user id as somebody wrote it. Raises `ValueError` saying what to write instead."""
+    text = text.strip()
+    server = text.partition(":")[2]
+    if not is_user_id(text) or not SERVER_NAME.fullmatch(server) or any(character.isspace() for character in text):
+        raise ValueError(f"{text[:60]!r} is no Matrix user; write @NAME:DOMAIN, for example @ana:example.org")
+    return text
+
+
 def is_user_id(text: object) -> TypeGuard[str]:
     """Whether it can stand for a user, historical ids included (they may hold any ASCII, and more)."""
     if not isinstance(text, str) or not text.startswith("@") or not 3 < len(text) <= LONGEST:

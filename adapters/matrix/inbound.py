@@ -5,12 +5,13 @@ API, specification v1.19, "Instant messaging", "Event replacements", "Event anno
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapters.matrix.ids import LONGEST, Namespace, is_user_id, localpart
 from adapters.matrix.markup import clean, clean_name, without_reply_fallback
-from adapters.matrix.outbound import part_id_of
+from adapters.matrix.outbound import hops_of, part_id_of
+from adapters.matrix.standing import PERSON, Mark, mark_of
 from bridge.model.address import Address, Person, Place
 from bridge.model.event import Event, Origin, Protection, State, TopicSet
 from bridge.model.message import (
@@ -57,7 +58,7 @@ class Scene:
     """What is known of the room an event was said in, at the moment it is translated.
 
     `people` and `puppets` are the members by user id, with the name each shows. `address_of` tells whose puppet a
-    user id of ours is. `now` is in seconds since the epoch.
+    user id of ours is. `now` is in seconds since the epoch. `marks` is what memberships say of who is no person.
     """
 
     place: Place
@@ -66,6 +67,7 @@ class Scene:
     puppets: Mapping[str, str]
     address_of: Callable[[str], Address | None]
     now: float
+    marks: Mapping[str, Mark] = field(default_factory=dict)
 
     def name_of(self, user_id: str) -> str:
         """The name shown in the room, else the localpart."""
@@ -73,7 +75,13 @@ class Scene:
 
     def person(self, user_id: str) -> Person:
         """The Matrix user as the model knows them."""
-        return Person(Address(self.place.network, user_id), self.name_of(user_id))
+        stands_for = self.marks.get(user_id, PERSON).stands_for
+        return Person(Address(self.place.network, user_id), self.name_of(user_id), stands_for)
+
+    def speaker(self, user_id: str, content: Mapping[str, Any]) -> Person:
+        """Who says this: a bot speaks for many, so what a gateway brought tells by itself for whom."""
+        person = self.person(user_id)
+        return replace(person, stands_for=mark_of(content).stands_for) if part_id_of(content) else person
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,7 @@ class Change:
 
     user_id: str
     name: str | None
+    mark: Mark = PERSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +160,11 @@ def message_event(pdu: Mapping[str, Any], scene: Scene) -> Outcome:
     event = Event(
         Origin(scene.place.network, event_id),
         scene.place,
-        scene.person(sender),
+        scene.speaker(sender, content),
         when(pdu, scene.now),
         said,
         protection=Protection.END_TO_END if encrypted else Protection.NONE,
+        hops=hops_of(content),
     )
     return Outcome((event,), encrypted=encrypted)
 

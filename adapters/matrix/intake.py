@@ -5,19 +5,24 @@ by its event ids; the core knows them for ever, this module the newest, so that 
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
+from adapters.matrix.conversations import Notes
+from adapters.matrix.direct import DirectRooms
 from adapters.matrix.entering import Entering
-from adapters.matrix.ids import Namespace
-from adapters.matrix.inbound import MALFORMED, Change, Outcome, Scene, identifier, mapping, message_event, topic
-from adapters.matrix.members import member_event
+from adapters.matrix.errors import MatrixError
+from adapters.matrix.hearing import Heard
+from adapters.matrix.ids import Namespace, is_user_id
+from adapters.matrix.inbound import Change, Outcome, Scene, identifier, mapping
 from adapters.matrix.puppets import Puppets
 from adapters.matrix.rooms import Room, Rooms
 from adapters.matrix.sending import Sender
+from adapters.matrix.standing import Mark
 from adapters.matrix.tasks import Tasks
+from adapters.matrix.translating import REPLACED, translate
 from bridge.contract import Core, NoPuppetError, SendError
 from bridge.model.event import Cause, Event, PuppetGone, State
 from bridge.model.result import Receipt
@@ -43,6 +48,8 @@ class Intake:
         entering: Entering,
         sender: Sender,
         tasks: Tasks,
+        direct: DirectRooms,
+        heard: Heard | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._core = core
@@ -52,6 +59,8 @@ class Intake:
         self._entering = entering
         self._sender = sender
         self._tasks = tasks
+        self._direct = direct
+        self._heard = heard
         self._clock = clock
         self._recent: dict[str, None] = {}
 
@@ -60,32 +69,46 @@ class Intake:
         events = body.get("events")
         pdus = [mapping(event) for event in events] if isinstance(events, list) else []
         items: list[Event | State] = []
+        notes: Notes = {}
         seen: list[str] = []
         for pdu in pdus:
             event_id = identifier(pdu.get("event_id"))
             if event_id in self._recent:
                 self._core.ignored("event taken in before", event_id)
                 continue
-            items += self._take(pdu)
+            items += self._take(pdu, notes)
             seen.append(event_id)
         self._ephemeral(body)
-        if items:
-            await self._core.accept(*items)
+        if items or notes:
+            await self._core.accept(*items, remember=notes)
+        self._out_of_sight(pdus)
         # Only now: had the core not taken them, the homeserver would have to bring them again.
         self._recent.update(dict.fromkeys(filter(None, seen)))
         while len(self._recent) > RECENT:
             del self._recent[next(iter(self._recent))]
 
-    def _take(self, pdu: Mapping[str, Any]) -> tuple[Event | State, ...]:
-        """Translate one PDU and note what it changes; returns what the core shall have."""
+    def _out_of_sight(self, pdus: Sequence[Mapping[str, Any]]) -> None:
+        """Of users who went and are nowhere with us now, we hear no more."""
+        heard = self._heard
+        for pdu in pdus if heard is not None else ():
+            user, membership = pdu.get("state_key"), mapping(pdu.get("content")).get("membership")
+            gone = pdu.get("type") == "m.room.member" and membership in ("leave", "ban")
+            if not gone or not is_user_id(user) or heard is None:
+                continue
+            if not self._direct.sees(user) and not any(user in room.people for room in self._rooms):
+                heard.lose(user)
+
+    def _take(self, pdu: Mapping[str, Any], notes: Notes) -> tuple[Event | State, ...]:
+        """Translate one PDU and note what it changes; returns what the core shall have. Adds to `notes`."""
         event_id = identifier(pdu.get("event_id"))
         room = self._rooms.by_id(pdu.get("room_id"))
         if room is None:
-            self._foreign(pdu, event_id)
-            return ()
+            return self._elsewhere(pdu, event_id, notes)
         outcome = self._translate(pdu, room)
         if outcome.change is not None:
-            room.apply(outcome.change, self._ours)
+            lost = room.apply(outcome.change, self._ours)
+            if lost is not None:
+                self._tasks.spawn(self._mark_again(room, outcome.change.user_id, lost), "lost mark")
             if outcome.change == Change(self._ours.bot_id, None) and pdu.get("sender") != self._ours.bot_id:
                 room.removed.add(self._ours.bot_id)
                 self._entering.removed(room.place)
@@ -97,8 +120,8 @@ class Intake:
         if outcome.encrypted and not room.encrypted:
             room.encrypted = True
             log.warning("messages here are encrypted and cannot be read by the bridge", place=room.place.native)
-        if outcome.echo and not self._sender.echo(outcome.echo, event_id):
-            self._core.confirmed(outcome.echo, Receipt(event_id))
+        if outcome.echo:
+            self._echoed(outcome.echo, event_id)
         if outcome.invited:
             self._invited(outcome.invited, room)
         if outcome.ignored:
@@ -106,30 +129,29 @@ class Intake:
         return outcome.items
 
     def _translate(self, pdu: Mapping[str, Any], room: Room) -> Outcome:
-        scene = Scene(room.place, self._ours, room.people, room.puppets, self._puppets.address_of, self._clock())
-        if "state_key" not in pdu:
-            return message_event(pdu, scene)
-        kind = pdu.get("type")
-        if kind == "m.room.member":
-            return member_event(pdu, scene)
-        if kind == "m.room.topic" and pdu.get("state_key") == "":
-            return topic(pdu, scene)
-        if kind == "m.room.encryption":
-            return Outcome(ignored="encryption turned on", encrypted=True)
-        if kind == "m.room.tombstone":
+        scene = Scene(
+            room.place, self._ours, room.people, room.puppets, self._puppets.address_of, self._clock(), room.marks
+        )
+        outcome = translate(pdu, scene)
+        if outcome.ignored == REPLACED:
             log.warning("the room was replaced by another: configure the new one", place=room.place.native)
-            return Outcome(ignored="room replaced")
-        return Outcome(ignored="state event") if isinstance(kind, str) else MALFORMED
+        return outcome
 
-    def _foreign(self, pdu: Mapping[str, Any], event_id: str) -> None:
+    def _elsewhere(self, pdu: Mapping[str, Any], event_id: str, notes: Notes) -> tuple[Event | State, ...]:
         """An event of a room that is no configured place, or not yet known to be one."""
-        content = mapping(pdu.get("content"))
-        if pdu.get("type") == "m.room.member" and content.get("membership") == "invite":
-            if pdu.get("state_key") == self._ours.bot_id:
-                self._entering.invited()
-            self._core.ignored("invitation elsewhere", event_id)
-            return
-        self._core.ignored("room not configured", event_id)
+        if pdu.get("state_key") == self._ours.bot_id and mapping(pdu.get("content")).get("membership") == "invite":
+            self._entering.invited()
+        taken = self._direct.take(pdu, event_id)
+        notes |= taken.notes
+        if taken.echo:
+            self._echoed(taken.echo, event_id)
+        if taken.ignored:
+            self._core.ignored(taken.ignored, event_id)
+        return () if taken.event is None else (taken.event,)
+
+    def _echoed(self, part_id: str, event_id: str) -> None:
+        if not self._sender.echo(part_id, event_id):
+            self._core.confirmed(part_id, Receipt(event_id))
 
     def _invited(self, user_id: str, room: Room) -> None:
         if user_id == self._ours.bot_id:
@@ -144,12 +166,21 @@ class Intake:
         except (SendError, NoPuppetError) as error:
             log.warning("invitation not accepted", puppet=user_id, place=room.place.native, error=str(error))
 
+    async def _mark_again(self, room: Room, user_id: str, mark: Mark) -> None:
+        try:
+            await self._puppets.mark_again(room, user_id, mark)
+        except MatrixError as error:
+            log.info("a stand-in is not marked as one any more", who=user_id, place=room.place.native, error=str(error))
+
     def _ephemeral(self, body: Mapping[str, Any]) -> None:
-        """Typing, receipts, presence: not bridged yet, counted. Both keys hold the same where both are there."""
+        """Presence is told; typing and receipts are counted. Both keys hold the same where both are there."""
         for key in _EPHEMERAL_KEYS:
             edus = body.get(key)
             if isinstance(edus, list):
                 for edu in edus:
                     kind = mapping(edu).get("type")
-                    self._core.ignored(_EPHEMERAL.get(str(kind), "ephemeral event"))
+                    if kind == "m.presence" and self._heard is not None:
+                        self._heard.take(mapping(edu))
+                    else:
+                        self._core.ignored(_EPHEMERAL.get(str(kind), "ephemeral event"))
                 return

@@ -59,6 +59,8 @@ class Link:
         self._backoff = Backoff(first_wait, longest_wait)
         self._lost = asyncio.Event()
         self._prepared = asyncio.Event()
+        self.on_change: Callable[[bool], None] | None = None
+        """Called when the network can be spoken to, and when it no longer can, before the core hears of it."""
         self.up = False
         """Whether the network can be spoken to now."""
         self.failure: Failure | None = None
@@ -73,7 +75,8 @@ class Link:
     async def prepared(self, timeout: float) -> bool:
         """Wait until the rooms have been looked at once, so that what is pushed can be told apart."""
         try:
-            await asyncio.wait_for(self._prepared.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._prepared.wait()
         except TimeoutError:
             return False
         return True
@@ -98,9 +101,11 @@ class Link:
             self._backoff.reset()
             self.up, self.failure = True, None
             log.info("homeserver ready", network=self._facts.network, homeserver=self._facts.homeserver)
+            self._changed(up=True)
             self._core.online()
             failure = await self._watch()
             self.up, self.failure = False, failure
+            self._changed(up=False)
             log.warning("homeserver lost", network=self._facts.network, todo=str(failure))
             self._core.offline(failure)
 
@@ -108,6 +113,10 @@ class Link:
         """Beside `run`: keep trying the rooms that would not let the bot in."""
         await self._prepared.wait()
         await self._entering.keep_trying(entered)
+
+    def _changed(self, *, up: bool) -> None:
+        if self.on_change is not None:
+            self.on_change(up)
 
     async def _make(self) -> None:
         stage = Stage.REACH
@@ -167,7 +176,9 @@ class Link:
         while True:
             self._lost.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._lost.wait(), HEALTH)
+                # Not `asyncio.wait_for`: before Python 3.12 it swallows a cancellation that comes with the event.
+                async with asyncio.timeout(HEALTH):
+                    await self._lost.wait()
             try:
                 await self._ping()
             except MatrixError as error:

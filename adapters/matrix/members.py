@@ -10,6 +10,7 @@ from typing import Any
 from adapters.matrix.ids import is_user_id, localpart
 from adapters.matrix.inbound import MALFORMED, Change, Outcome, Scene, identifier, mapping, when, words
 from adapters.matrix.markup import clean_name
+from adapters.matrix.standing import PERSON, mark_of
 from bridge.model.address import Address, Person
 from bridge.model.event import Cause, Event, Joined, Left, Origin, PuppetGone, Renamed, State
 from bridge.model.message import Kick
@@ -42,13 +43,20 @@ def member_event(pdu: Mapping[str, Any], scene: Scene) -> Outcome:
 
 
 def _join(user_id: str, content: Mapping[str, Any], scene: Scene) -> Outcome:
-    name = shown_name(user_id, content)
-    change = Change(user_id, name)
+    name, told = shown_name(user_id, content), mark_of(content)
     if scene.ours.owns(user_id):
-        return Outcome(ignored="own membership", change=change)
-    person = Person(Address(scene.place.network, user_id), name)
+        return Outcome(ignored="own membership", change=Change(user_id, name, told))
+    before = scene.marks.get(user_id, PERSON)
+    # A homeserver that brings a new name from the profile forgets the mark; whoever is none of us does not become one.
+    mark = before if told == PERSON else told
+    change = Change(user_id, name, mark)
+    person = Person(Address(scene.place.network, user_id), name, mark.stands_for)
     known = scene.people.get(user_id)
-    if known is None:
+    if mark.gateway:
+        gone = known is not None and not before.gateway
+        left = (Left(scene.place, person.address),) if gone else ()
+        return Outcome(left, ignored="" if gone else "another gateway", change=change)
+    if known is None or before != mark:
         return Outcome((Joined(scene.place, person),), change=change)
     if known != name:
         return Outcome((Renamed(scene.place, person),), change=change)

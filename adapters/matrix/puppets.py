@@ -14,6 +14,7 @@ from adapters.matrix.errors import MatrixError, send_error
 from adapters.matrix.ids import Namespace, localpart
 from adapters.matrix.markup import clean, clean_name
 from adapters.matrix.rooms import Room, Rooms
+from adapters.matrix.standing import PERSON, STAMP, Mark
 from bridge.contract import Core, NoPuppetError
 from bridge.model.address import Address, AddressError, Person
 
@@ -66,8 +67,30 @@ class Puppets:
         """Have the person's puppet registered, and named if it never was. Returns its user id. Raises `MatrixError`."""
         user_id = self.user_id(person.address)
         if user_id not in self._profiles:
-            await self._register(user_id)
+            await self.register(user_id)
             await self._name(user_id, person.address, name or shown_as(person))
+        return user_id
+
+    def known(self, address: Address) -> str | None:
+        """The user id of the person's puppet, if it is registered and named."""
+        user_id = self._user_ids.get(address)
+        return user_id if user_id in self._profiles else None
+
+    def introduced(self, person: Person) -> bool:
+        """Whether nothing is to be done before the puppet speaks under the person's name outside of rooms."""
+        shown = self._profiles.get(self.user_id(person.address))
+        return shown == shown_as(person) or (
+            shown is not None and self._rooms.rooms_of(self.user_id(person.address)) > 0
+        )
+
+    async def introduce(self, person: Person) -> str:
+        """Have the puppet registered, and shown by the person's name; in rooms, names are those of the rooms.
+
+        Returns its user id. Raises `MatrixError`.
+        """
+        user_id = await self.ensure(person)
+        if not self.introduced(person):
+            await self._name(user_id, person.address, shown_as(person))
         return user_id
 
     async def enter(self, room: Room, person: Person) -> None:
@@ -81,11 +104,12 @@ class Puppets:
         await self.ensure(person)
         if self._profiles[user_id] != name and not self._rooms.rooms_of(user_id):
             await self._name(user_id, person.address, name)
-        await self._join(room, user_id)
+        mark = self._mark(room, person)
+        shown = await self._join(room, user_id, name, mark)
         room.removed.discard(user_id)
-        room.puppets[user_id] = self._profiles[user_id]
-        if self._profiles[user_id] != name:
-            await self._name_here(room, user_id, name)
+        room.puppets[user_id] = shown
+        if shown != name:
+            await self._name_here(room, user_id, name, mark)
 
     async def rename(self, room: Room, person: Person) -> None:
         """Show the person's name in the room. Raises `MatrixError`."""
@@ -94,10 +118,11 @@ class Puppets:
             return
         if self._rooms.rooms_of(user_id) > 1:
             # One person may go by different names in different rooms; the profile would change them all.
-            await self._name_here(room, user_id, name)
+            await self._name_here(room, user_id, name, self._mark(room, person))
         elif self._profiles.get(user_id) == name:
-            await self._name_here(room, user_id, name)
+            await self._name_here(room, user_id, name, self._mark(room, person))
         else:
+            # The homeserver brings the name from the profile into the room, without the mark: see `mark_again`.
             await self._name(user_id, person.address, name)
             room.puppets[user_id] = name
 
@@ -119,6 +144,18 @@ class Puppets:
             if shown is not None:
                 room.puppets[user_id] = shown
             raise
+
+    async def mark_again(self, room: Room, user_id: str, mark: Mark) -> None:
+        """The membership of one of ours has lost its mark: put it there again. Raises `MatrixError`.
+
+        Not needed where the membership has ended or has been marked meanwhile.
+        """
+        path = (_ROOMS, room.room_id, "state", "m.room.member", user_id)
+        content = await self._client.request("GET", *path, user_id=user_id, patience=PATIENCE)
+        if content.get("membership") == "join" and STAMP not in content:
+            await self._client.request(
+                "PUT", *path, user_id=user_id, body={**content, **mark.content()}, patience=PATIENCE
+            )
 
     async def revive(self, room: Room, person: Person) -> None:
         """The homeserver says that the puppet may not speak: perhaps it has forgotten it. Register and join afresh.
@@ -144,7 +181,8 @@ class Puppets:
         except MatrixError as error:
             raise send_error(error, "the puppet's join") from error
 
-    async def _register(self, user_id: str) -> None:
+    async def register(self, user_id: str) -> None:
+        """Have an account of this name, made or there already. Raises `MatrixError`."""
         body = {"type": "m.login.application_service", "username": localpart(user_id), "inhibit_login": True}
         try:
             await self._client.request("POST", "/_matrix/client/v3/register", body=body, patience=PATIENCE)
@@ -170,7 +208,7 @@ class Puppets:
                 if error.temporary:
                     raise
                 if known and error.status == 403:
-                    await self._register(user_id)  # a homeserver that lost its accounts
+                    await self.register(user_id)  # a homeserver that lost its accounts
                     continue
                 # Some homeservers forbid naming; the puppet can speak all the same.
                 log.warning("puppet could not be named", puppet=user_id, error=str(error))
@@ -179,8 +217,63 @@ class Puppets:
         self._owners[user_id] = address
         await self._core.remember({_MEMORY + user_id: json.dumps([str(address), name])})
 
-    async def _name_here(self, room: Room, user_id: str, name: str) -> None:
+    def _mark(self, room: Room, person: Person) -> Mark:
+        """What the puppet's membership says of whose stand-in it is: what it says already, or what is known."""
+        said = room.mark(self.user_id(person.address))
+        return Mark(self._core.identity(person)) if said == PERSON else said
+
+    async def _name_here(self, room: Room, user_id: str, name: str, mark: Mark) -> None:
         """Another name in this room only, by the puppet's own member event."""
+        await self._put_membership(room, user_id, name, mark)
+        room.puppets[user_id] = name
+
+    async def _join(self, room: Room, user_id: str, name: str, mark: Mark) -> str:
+        """Have the puppet join. Returns the name it shows then. Raises `MatrixError`, `NoPuppetError`."""
+        if room.invites:
+            await self._invite(room, user_id)
+        try:
+            return await self._step_in(room, user_id, name, mark)
+        except MatrixError as error:
+            if error.status != 403:
+                raise
+        await self.register(user_id)  # a homeserver that lost its accounts says 403 as well
+        await self._invite(room, user_id)
+        try:
+            shown = await self._last_step(room, user_id, name, mark)
+        except MatrixError as again:
+            if again.status == 403:
+                raise NoPuppetError(f"the room does not let the puppet in: {again.text}") from again
+            raise
+        room.invites = True
+        return shown
+
+    async def _step_in(self, room: Room, user_id: str, name: str, mark: Mark) -> str:
+        """Join by the puppet's own member event, which can be marked; by a plain join where that is not taken."""
+        if not room.plain and mark.content():
+            try:
+                await self._put_membership(room, user_id, name, mark)
+            except MatrixError as error:
+                if error.temporary or error.status == 403:
+                    raise
+                log.info("no marks are taken here", place=room.place.native, error=str(error))
+                room.plain = True
+            else:
+                return name
+        await self._post_join(room, user_id)
+        return self._profiles[user_id]
+
+    async def _last_step(self, room: Room, user_id: str, name: str, mark: Mark) -> str:
+        try:
+            return await self._step_in(room, user_id, name, mark)
+        except MatrixError as error:
+            if error.status != 403 or room.plain or not mark.content():
+                raise
+        # In a restricted room, a homeserver may vouch for somebody in answer to a plain join only.
+        await self._post_join(room, user_id)
+        room.plain = True
+        return self._profiles[user_id]
+
+    async def _put_membership(self, room: Room, user_id: str, name: str, mark: Mark) -> None:
         await self._client.request(
             "PUT",
             _ROOMS,
@@ -189,28 +282,9 @@ class Puppets:
             "m.room.member",
             user_id,
             user_id=user_id,
-            body={"membership": "join", "displayname": name},
+            body={"membership": "join", "displayname": name, **mark.content()},
             patience=PATIENCE,
         )
-        room.puppets[user_id] = name
-
-    async def _join(self, room: Room, user_id: str) -> None:
-        if room.invites:
-            await self._invite(room, user_id)
-        try:
-            await self._post_join(room, user_id)
-        except MatrixError as error:
-            if error.status != 403:
-                raise
-            await self._register(user_id)  # a homeserver that lost its accounts says 403 as well
-            await self._invite(room, user_id)
-            try:
-                await self._post_join(room, user_id)
-            except MatrixError as again:
-                if again.status == 403:
-                    raise NoPuppetError(f"the room does not let the puppet in: {again.text}") from again
-                raise
-            room.invites = True
 
     async def _post_join(self, room: Room, user_id: str) -> None:
         await self._client.request("POST", _ROOMS, room.room_id, "join", user_id=user_id, body={}, patience=PATIENCE)

@@ -3,13 +3,14 @@
 Owned by the event loop's one adapter: changed by what the homeserver pushes and by what it answers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import structlog
 
 from adapters.matrix.ids import Namespace
 from adapters.matrix.inbound import Change
+from adapters.matrix.standing import PERSON, Mark
 from bridge.model.address import Address, Person, Place
 from bridge.model.event import Roster
 
@@ -20,49 +21,72 @@ log = structlog.get_logger(__name__)
 class Room:
     """One Matrix room that is a configured place.
 
-    `people` and `puppets` hold the members by user id, with the name each shows; the bot is in neither. `entered`:
-    the bot is in the room. `invites`: puppets need an invitation. `removed`: those of ours that somebody took out.
+    `people` and `puppets` hold the members by user id, with the name each shows; the bot is in neither. `marks` is what
+    memberships, ours included, say of who is no person. `entered`: the bot is in the room. `invites`: puppets need an
+    invitation. `plain`: the homeserver takes no marks. `removed`: those of ours that somebody took out.
     """
 
     place: Place
     room_id: str
     people: dict[str, str] = field(default_factory=dict)
     puppets: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
     topic: str | None = None
     entered: bool = False
     loaded: bool = False
     invites: bool = False
+    plain: bool = False
     encrypted: bool = False
-    _changes: dict[str, str | None] | None = None
+    _changes: dict[str, Change] | None = None
 
-    def apply(self, change: Change, ours: Namespace) -> None:
-        """Note one membership, as the homeserver pushed it."""
+    def apply(self, change: Change, ours: Namespace) -> Mark | None:
+        """Note one membership, as the homeserver pushed it. Returns the mark that one of ours has lost by it."""
         if self._changes is not None:
-            self._changes[change.user_id] = change.name
-        self._put(change.user_id, change.name, ours)
+            self._changes[change.user_id] = change
+        before = self.marks.get(change.user_id)
+        self._put(change, ours)
+        lost = ours.owns(change.user_id) and change.name is not None and change.mark == PERSON
+        return before if lost else None
 
     def begin_loading(self) -> None:
         """The members are being asked for: remember what changes meanwhile."""
         self._changes = {}
 
-    def load(self, members: Mapping[str, str], ours: Namespace) -> None:
+    def load(self, members: Iterable[Change], ours: Namespace) -> None:
         """The members as the homeserver listed them, and after that what changed while it did."""
         changes, self._changes = self._changes or {}, None
         self.people.clear()
         self.puppets.clear()
-        for user_id, name in (*members.items(), *changes.items()):
-            self._put(user_id, name, ours)
+        self.marks.clear()
+        for change in (*members, *changes.values()):
+            self._put(change, ours)
         self.loaded = True
 
-    def roster(self) -> Roster:
-        """The Matrix users who are in the room now."""
-        network = self.place.network
-        return Roster(self.place, tuple(Person(Address(network, key), name) for key, name in self.people.items()))
+    def mark(self, user_id: str) -> Mark:
+        """What the user's membership says of them."""
+        return self.marks.get(user_id, PERSON)
 
-    def _put(self, user_id: str, name: str | None, ours: Namespace) -> None:
+    def roster(self) -> Roster:
+        """The Matrix users who are in the room now, without other gateways' bots."""
+        network = self.place.network
+        return Roster(
+            self.place,
+            tuple(
+                Person(Address(network, key), name, self.mark(key).stands_for)
+                for key, name in self.people.items()
+                if not self.mark(key).gateway
+            ),
+        )
+
+    def _put(self, change: Change, ours: Namespace) -> None:
+        user_id, name = change.user_id, change.name
         if name is not None:
             self.removed.discard(user_id)
+        if name is None or change.mark == PERSON:
+            self.marks.pop(user_id, None)
+        else:
+            self.marks[user_id] = change.mark
         if user_id == ours.bot_id:
             self.entered = name is not None
             return

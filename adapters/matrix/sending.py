@@ -8,7 +8,7 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,10 @@ PAGE = 100
 
 _ROOMS = "/_matrix/client/v3/rooms"
 
+Mend = Callable[[Room, Person], Awaitable[None]]
+"""Called when the homeserver says that a puppet may not speak: mends it, so that the part is sent once more, or raises
+`SendError`, `MatrixError` or `NoPuppetError`."""
+
 
 @dataclass(slots=True)
 class _Waiting:
@@ -58,24 +62,29 @@ class Sender:
         ours: Namespace,
         puppets: Puppets,
         tasks: Tasks,
+        identity: Callable[[Person], str],
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`identity` is `Core.identity`."""
         self._client = client
         self._ours = ours
         self._puppets = puppets
         self._tasks = tasks
+        self._identity = identity
         self._clock = clock
         self._waiting: dict[str, _Waiting] = {}
         self._doubtful: dict[str, None] = {}
 
-    def send(self, part: Part, room: Room) -> Handover:
+    def send(self, part: Part, room: Room, mend: Mend | None = None) -> Handover:
         """Start sending. Raises `SendError` (permanent) for what can never be sent."""
-        content = content_of(part)
+        content = content_of(part, self._identity(part.speaker))
         if part.id in self._waiting:
             self._doubt(part.id)  # an earlier attempt has not ended yet
         waiting = _Waiting(asyncio.get_running_loop().create_future())
         self._waiting[part.id] = waiting
-        task = self._tasks.spawn(self._deliver(part, room, content, waiting), f"send {part.id}")
+        task = self._tasks.spawn(
+            self._deliver(part, room, content, waiting, mend or self._puppets.revive), f"send {part.id}"
+        )
 
         def given_up(confirmation: asyncio.Future[Receipt]) -> None:
             if confirmation.cancelled():
@@ -154,10 +163,10 @@ class Sender:
     def _speaker(self, part: Part) -> str:
         return self._ours.bot_id if part.voice is Voice.BOT else self._puppets.user_id(part.speaker.address)
 
-    async def _deliver(self, part: Part, room: Room, content: Mapping[str, Any], waiting: _Waiting) -> None:
+    async def _deliver(self, part: Part, room: Room, content: Mapping[str, Any], waiting: _Waiting, mend: Mend) -> None:
         confirmation = waiting.confirmation
         try:
-            event_id = await self._put_or_revive(part, room, content, waiting)
+            event_id = await self._put_or_mend(part, room, content, waiting, mend)
         except asyncio.CancelledError:
             self._doubt(part.id)
             confirmation.cancel()
@@ -167,6 +176,9 @@ class Sender:
                 self._doubt(part.id)
             if not confirmation.done():
                 confirmation.set_exception(send_error(error, "the message"))
+        except SendError as error:
+            if not confirmation.done():
+                confirmation.set_exception(error)
         except NoPuppetError as error:
             if not confirmation.done():
                 confirmation.set_exception(SendError.permanent(Reason.FORBIDDEN, str(error)))
@@ -178,7 +190,9 @@ class Sender:
             if self._waiting.get(part.id) is waiting:
                 del self._waiting[part.id]
 
-    async def _put_or_revive(self, part: Part, room: Room, content: Mapping[str, Any], waiting: _Waiting) -> str:
+    async def _put_or_mend(
+        self, part: Part, room: Room, content: Mapping[str, Any], waiting: _Waiting, mend: Mend
+    ) -> str:
         if part.id in self._doubtful and (found := await self.look_back(room, [part])):
             return str(found[part.id].native_id)
         try:
@@ -186,7 +200,7 @@ class Sender:
         except MatrixError as error:
             if error.status != 403 or part.voice is Voice.BOT:
                 raise
-            await self._puppets.revive(room, part.speaker)
+            await mend(room, part.speaker)
         return await self._put(part, room, content, waiting)
 
     async def _put(self, part: Part, room: Room, content: Mapping[str, Any], waiting: _Waiting) -> str:

@@ -9,6 +9,14 @@ from adapters.matrix.ids import LOCALPART, SERVER_NAME
 from bridge.contract import Context
 
 _URL = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
+TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+def server_url(value: str) -> str:
+    """The URL of a server without a slash at its end. Raises `ValueError` saying what to write instead."""
+    if not _URL.fullmatch(value):
+        raise ValueError(f"{value!r} is not the URL of a server; write http://HOST:PORT or https://HOST")
+    return value.rstrip("/")
 
 
 class MatrixSettings(BaseModel):
@@ -30,23 +38,15 @@ class MatrixSettings(BaseModel):
     bot_name: str = Field(default="Rialto", description="The bot's display name.")
     prefix: str = Field(default="_rialto_", description="What the localparts of puppets begin with.")
     url: str | None = Field(default=None, description="Where the homeserver reaches us, if not at http.listen.")
-
-    @field_validator("mode", mode="before")
-    @classmethod
-    def _appservice_only(cls, value: object) -> object:
-        if value == "user":
-            raise ValueError(
-                "mode: user (an ordinary account, without the homeserver's administrator) comes later; "
-                "write mode: appservice, or leave it out"
-            )
-        return value
+    presence: bool = Field(
+        default=True,
+        description="Whether puppets show the presence of their owners, and users' presence is told to other networks.",
+    )
 
     @field_validator("homeserver", "url")
     @classmethod
     def _http(cls, value: str | None) -> str | None:
-        if value is not None and not _URL.fullmatch(value):
-            raise ValueError(f"{value!r} is not the URL of a server; write http://HOST:PORT or https://HOST")
-        return value if value is None else value.rstrip("/")
+        return value if value is None else server_url(value)
 
     @field_validator("domain")
     @classmethod
@@ -72,7 +72,7 @@ class MatrixSettings(BaseModel):
     @field_validator("as_token", "hs_token")
     @classmethod
     def _token(cls, value: SecretStr) -> SecretStr:
-        if not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
+        if not TOKEN.fullmatch(value.get_secret_value()):
             raise ValueError("a token is one word of ASCII characters; make one with `openssl rand -hex 32`")
         return value
 

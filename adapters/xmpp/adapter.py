@@ -7,22 +7,26 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
-from adapters.xmpp import capabilities, ids, memory, outbound
-from adapters.xmpp.attendance import OVERLAP, Attendance
+from adapters.xmpp import capabilities, ids, memory
+from adapters.xmpp.attended import Attended, watched
 from adapters.xmpp.disco import Responder
 from adapters.xmpp.dispatch import Dispatch
+from adapters.xmpp.identities import Identities
 from adapters.xmpp.intake import Intake
-from adapters.xmpp.own import Own
+from adapters.xmpp.people import People
 from adapters.xmpp.puppets import Puppets
 from adapters.xmpp.queries import Queries
 from adapters.xmpp.rooms import Room
 from adapters.xmpp.settings import XmppSettings
+from adapters.xmpp.sightings import Sightings
+from adapters.xmpp.standing import Mark
 from adapters.xmpp.stream import Account, Connector, Stream, tcp
 from bridge.capabilities import Capabilities
-from bridge.contract import Context, Core, Handover, NoPuppetError, Part, SendError, Voice
-from bridge.model.address import Address, Person, Place
+from bridge.contract import Context, Core, Handover, NoPuppetError, Notice, Part, SendError, Voice
+from bridge.model.address import Address, Person, Place, PlaceKind
 from bridge.model.event import Event, State
 from bridge.model.message import Text
+from bridge.model.presence import Presence
 from bridge.model.result import Failure, Reason, Receipt
 from bridge.model.room import Member
 
@@ -30,14 +34,11 @@ log = structlog.get_logger(__name__)
 
 TICK = 5.0
 """Seconds between looks at lines that no room has reflected."""
-HISTORY_WITHIN = 30.0
-"""Seconds `XmppAdapter.recheck` waits for the bot to have heard a room's history."""
-SUBJECT_WITHIN = 15.0
-"""Seconds a room may take to reflect a subject."""
 
 
 class XmppAdapter:
-    """One component. Besides `bridge.contract.Adapter` it is Puppeteer, Topical, Telling and Rechecking."""
+    """One component. Besides `bridge.contract.Adapter` it is Puppeteer, Topical, Telling, Direct, Showing,
+    Rechecking and Identifying."""
 
     def __init__(self, settings: XmppSettings, context: Context, connector: Connector | None = None) -> None:
         """`connector` is where the transport comes from, if not a TCP connection of our own."""
@@ -48,11 +49,10 @@ class XmppAdapter:
         self._stream = Stream(account, self, connector or tcp(*settings.address))
         self._queries = Queries(self._stream.write)
         self._rooms: dict[str, Room] = {}
-        self._attendances: dict[str, Attendance] = {}
-        self._attending: list[asyncio.Task[None]] = []
+        self._identities = Identities(context.network, self._rooms, partial(ids.within, settings.domain), self._is_ours)
         self._tasks: list[asyncio.Task[None]] = []
         self._up = False
-        self._stopping = False
+        self._started = False
 
     # Adapter
 
@@ -61,53 +61,61 @@ class XmppAdapter:
         self._core = core
         self._puppets = Puppets(core, self._settings.domain)
         self._intake = Intake(core, self._stream.pause)
+        self._sightings = Sightings(core.presence)
+        self._attended = Attended(core, self._queries, self._settings.nick, self._rooms)
+        rooms = self._rooms
         for member in core.members():
-            if member.place.native not in self._rooms:
-                self._rooms[member.place.native] = self._room(member)
+            if member.place.native not in rooms:
+                rooms[member.place.native] = self._room(member)
+        self._people = People(core, self, rooms, self._queries, self._sightings, bot=self._bot)
         responder = Responder(
             domain=self._settings.domain,
             bot=self._bot,
             read=core.names.from_xmpp_local,
             present=self._present,
-            is_room=self._rooms.__contains__,
+            is_room=rooms.__contains__,
+            contact=self._people.contact,
         )
-        self._dispatch = Dispatch(self._rooms, self._queries, responder, self)
+        self._dispatch = Dispatch(rooms, self._queries, responder, self, self._people)
         self._tasks = [
-            _watched(asyncio.create_task(work, name=f"{self._network} {what}"))
+            watched(asyncio.create_task(work, name=f"{self._network} {what}"))
             for what, work in (
                 ("intake", self._intake.run()),
                 ("stream", self._stream.run()),
                 ("clock", self._tick()),
+                *self._people.tasks(),
             )
         ]
+        self._started = True
 
     async def stop(self) -> None:
         """See `bridge.contract.Adapter`. Everybody of ours leaves their rooms."""
-        self._stopping = True
-        self._end_attendances()
+        self._attended.end()
         if self._up:
-            for room in self._rooms.values():
-                self._leave_all(room)
+            self._attended.leave()
+            self._people.showing.farewell()
         await self._stream.close()
         await self._intake.drained(2.0)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for room in self._rooms.values():
-            room.lost(Reason.SERVICE_UNAVAILABLE, "the bridge is stopping")
+        self._lost(Reason.SERVICE_UNAVAILABLE, "the bridge is stopping")
 
     def capabilities(self, place: Place, speaker: Person, voice: Voice) -> Capabilities:
-        """See `bridge.contract.Adapter`. The same in every room."""
-        return capabilities.ROOM
+        """See `bridge.contract.Adapter`. The same in every room, and for every person."""
+        return capabilities.PERSON if place.kind is PlaceKind.USER else capabilities.ROOM
 
     def send(self, part: Part) -> Handover:
         """See `bridge.contract.Adapter`."""
+        if part.place.kind is PlaceKind.USER:
+            return self._people.direct.send(part)
         room = self._find(part.place)
         own = room.owns.bot if part.voice is Voice.BOT else room.owns.of(part.speaker.address)
         if own is None:
             raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, f"{part.speaker} has no puppet in {room.jid} now")
         body = Text(capabilities.body(part.kind, part.text.text), language=part.text.language)
-        return Handover(room.say(own, part.id, body))
+        mark = Mark(of=self._core.identity(part.speaker), hops=part.hops)
+        return Handover(room.say(own, part.id, body, mark))
 
     # Puppeteer
 
@@ -118,7 +126,7 @@ class XmppAdapter:
 
     async def join(self, place: Place, person: Person) -> None:
         """See `bridge.contract.Puppeteer`."""
-        await self._puppets.join(self._attendance(place), person)
+        await self._puppets.join(self._attended.attendance(place), person)
 
     async def leave(self, place: Place, address: Address, reason: str | None) -> None:
         """See `bridge.contract.Puppeteer`."""
@@ -126,7 +134,7 @@ class XmppAdapter:
 
     async def rename(self, place: Place, person: Person) -> None:
         """See `bridge.contract.Puppeteer`."""
-        await self._puppets.rename(self._attendance(place), person)
+        await self._puppets.rename(self._attended.attendance(place), person)
 
     # Topical
 
@@ -136,57 +144,60 @@ class XmppAdapter:
         puppet = room.owns.of(by.address) if by is not None else None
         if puppet is not None and puppet.present:
             try:
-                await self._set_subject(room, puppet, text)
+                await self._attended.set_subject(room, puppet, text)
             except SendError as error:
                 if error.failure.reason is not Reason.FORBIDDEN:
                     raise
             else:
                 return
-        await self._set_subject(room, room.owns.bot, text)
+        await self._attended.set_subject(room, room.owns.bot, text)
 
-    async def _set_subject(self, room: Room, own: Own, text: str) -> None:
-        try:
-            async with asyncio.timeout(SUBJECT_WITHIN):
-                await room.set_subject(own, text)
-        except TimeoutError:
-            raise SendError.passing(Reason.REMOTE_SERVER_TIMEOUT, f"{room.jid} does not answer") from None
+    # Direct and Showing
+
+    async def meet(self, place: Place, person: Person) -> Voice:
+        """See `bridge.contract.Direct`. Nothing has to be made ready: a component's JIDs are all there."""
+        return self._people.direct.voice(place, person)
+
+    def at_home(self, address: Address) -> bool:
+        """See `bridge.contract.Direct`. By the domain; of an occupant who hides who they are, nothing is known."""
+        return "/" not in address.native and ids.domain(address.native) in self._settings.home
+
+    def show(self, presence: Presence) -> None:
+        """See `bridge.contract.Showing`. Before the start, for others start earlier, there is nobody to show it to."""
+        if self._started:
+            self._people.showing.changed(presence.presentity)
 
     # Telling
 
-    async def tell(self, place: Place, person: Person, text: str, about: str | None) -> None:
-        """See `bridge.contract.Telling`. Through the room where the person is in it, else to their own JID."""
-        room = self._find(place)
-        token = f"tell-{about or ''}"
-        occupant = room.occupants.find(person.address)
-        if occupant is not None and room.owns.bot.present:
-            self._stream.write(outbound.private(self._bot, f"{room.jid}/{occupant.nick}", token, text))
-        elif "/" not in person.address.native:
-            self._stream.write(outbound.direct(self._bot, person.address.native, token, text))
-        else:
-            raise SendError.permanent(Reason.RECIPIENT_UNAVAILABLE, f"{person} is not in {room.jid} any more")
+    async def tell(self, notice: Notice) -> None:
+        """See `bridge.contract.Telling`. What was written in private is answered with an error (RFC 6120 section 8.3);
+        else through the room where the person is in it, or to their own JID."""
+        if not self._people.inbox.tell(notice):
+            self._people.direct.tell(notice)
 
     # Rechecking
 
+    def rechecks(self, place: Place) -> bool:
+        """See `bridge.contract.Rechecking`. A room's history can be asked, nobody's inbox can."""
+        return place.kind is PlaceKind.ROOM
+
     async def recheck(self, parts: Sequence[Part]) -> Mapping[str, Receipt]:
         """See `bridge.contract.Rechecking`. By the room's history: what it reflected, it keeps."""
-        if not parts:
-            return {}
-        attendance = self._attendance(parts[0].place)
-        room = attendance.room
-        needed = min(part.when for part in parts) - OVERLAP
-        await self._history_heard(room)
-        if room.reaches is None or room.reaches > needed:
-            await attendance.reenter(needed)
-            await self._history_heard(room)
-        receipts = ((part.id, room.said.get(part.id)) for part in parts)
-        return {part_id: receipt for part_id, receipt in receipts if receipt is not None}
+        return await self._attended.recheck(parts)
 
-    async def _history_heard(self, room: Room) -> None:
-        try:
-            async with asyncio.timeout(HISTORY_WITHIN):
-                await room.here.wait()
-        except TimeoutError:
-            raise SendError.passing(Reason.REMOTE_SERVER_TIMEOUT, f"the bot is not in {room.jid}") from None
+    # Identifying
+
+    def identity(self, address: Address) -> str:
+        """See `bridge.contract.Identifying`."""
+        return self._identities.identity(address)
+
+    def native(self, identity: str) -> Address | None:
+        """See `bridge.contract.Identifying`. Nobody of our own domain is a person."""
+        return self._identities.native(identity)
+
+    def ours(self, identity: str) -> bool:
+        """See `bridge.contract.Identifying`."""
+        return self._identities.ours(identity)
 
     # The stream's listener
 
@@ -194,16 +205,8 @@ class XmppAdapter:
         """The stream is there: the bot goes to its rooms, the core may begin."""
         log.info("connected", network=self._network, domain=self._settings.domain)
         self._up = True
-        for jid, room in self._rooms.items():
-            attendance = Attendance(
-                room,
-                self._queries,
-                self._settings.nick,
-                partial(self._core.last_seen, room.place),
-                partial(self._core.inside, room.place),
-            )
-            self._attendances[jid] = attendance
-            self._attending.append(_watched(asyncio.create_task(attendance.run(), name=f"attendance {jid}")))
+        self._people.opened()
+        self._attended.begin()
         self._core.online()
 
     def received(self, stanza: Element) -> None:
@@ -213,9 +216,8 @@ class XmppAdapter:
     def closed(self, failure: Failure) -> None:
         """The stream is gone."""
         self._up = False
-        self._end_attendances()
-        for room in self._rooms.values():
-            room.lost(Reason.REMOTE_SERVER_TIMEOUT, "the connection to the XMPP server is lost")
+        self._attended.end()
+        self._lost(Reason.REMOTE_SERVER_TIMEOUT, "the connection to the XMPP server is lost")
         self._core.offline(failure)
 
     # What rooms and the dispatcher do through us
@@ -236,6 +238,14 @@ class XmppAdapter:
         """As `bridge.contract.Core.confirmed`."""
         self._core.confirmed(part_id, receipt)
 
+    def puppet_jid(self, address: Address) -> str:
+        """The full JID of that person's puppet. Raises `NoPuppetError`."""
+        return self._puppets.jid(address)
+
+    def written(self, address: Address) -> str:
+        """As `bridge.contract.Core.written`."""
+        return self._core.written(address)
+
     # Helpers
 
     def _room(self, member: Member) -> Room:
@@ -246,52 +256,40 @@ class XmppAdapter:
                 known.append((remembered, self._puppets.jid(remembered.address)))
             except NoPuppetError as error:
                 log.debug("a puppet of old has no name now", network=self._network, error=str(error))
-        return Room(place, self, bot=self._bot, domain=self._settings.domain, password=member.key, known=known)
+        return Room(
+            place,
+            self,
+            bot=self._bot,
+            domain=self._settings.domain,
+            password=member.key,
+            known=known,
+            sight=self._sightings,
+        )
 
     def _find(self, place: Place) -> Room:
-        room = self._rooms.get(place.native)
-        if room is None:
-            raise SendError.permanent(Reason.ITEM_NOT_FOUND, f"{place} is no configured room")
-        return room
+        return self._attended.find(place)
 
-    def _attendance(self, place: Place) -> Attendance:
-        attendance = self._attendances.get(self._find(place).jid)
-        if attendance is None:
-            raise SendError.passing(Reason.REMOTE_SERVER_TIMEOUT, "the XMPP server is not connected")
-        return attendance
+    def _is_ours(self, jid: str) -> bool:
+        """Whether a bare JID is the bot's, or one that a puppet can have."""
+        if not ids.within(self._settings.domain, jid):
+            return False
+        if jid == ids.bare(self._bot) or not self._started:
+            return True
+        try:
+            return isinstance(self._core.names.from_xmpp_local(jid.rpartition("@")[0]), Address)
+        except ValueError:
+            return False
+
+    def _lost(self, reason: Reason, text: str) -> None:
+        self._attended.lost(reason, text)
+        self._people.closed(reason, text)
 
     def _present(self, jid: str, room: str | None) -> bool:
-        rooms = self._rooms.values() if room is None else filter(None, (self._rooms.get(room),))
+        known = self._attended.rooms
+        rooms = known.values() if room is None else filter(None, (known.get(room),))
         return any((own := found.owns.get(jid)) is not None and own.present for found in rooms)
-
-    def _leave_all(self, room: Room) -> None:
-        for own in room.owns:
-            if own.present:
-                try:
-                    room.leave(own, None)
-                except SendError as error:
-                    log.info("could not leave", room=room.jid, error=str(error))
-                    return
-
-    def _end_attendances(self) -> None:
-        for task in self._attending:
-            task.cancel()
-        self._attending.clear()
-        self._attendances.clear()
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK)
-            for room in self._rooms.values():
-                room.expire()
-
-
-def _watched(task: asyncio.Task[None]) -> asyncio.Task[None]:
-    """The task, which runs until it is cancelled: anything else that ends it is a fault of ours, and told at once."""
-    task.add_done_callback(_tell_fault)
-    return task
-
-
-def _tell_fault(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("a task of the adapter died", task=task.get_name(), exc_info=error)
+            self._attended.expire()

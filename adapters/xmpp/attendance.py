@@ -67,15 +67,21 @@ class Attendance:
         self._inside = inside
         self._backoff = Backoff(*PAUSES)
         self._from: float | None = None
+        self._described = False
 
     async def run(self) -> None:
         """Enter, stay, come back; until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             try:
-                await self._describe()
+                described = await self._describe()
+                if not described and not self._described:
+                    self.room.held.hold()
                 since, self._from = self._since(), None
                 await self._enter(since)
+                if not described:
+                    await self._describe()
+                    self.room.held.release()
                 self._inside(None)
                 self.attempted.set()
                 entered = loop.time()
@@ -86,6 +92,7 @@ class Attendance:
                 if loop.time() - entered > CALM:
                     self._backoff.reset()
             except SendError as error:
+                self.room.held.release()
                 self.attempted.set()
                 self._inside(error.failure)
                 log.warning("the bot is not in the room", room=self.room.jid, error=str(error))
@@ -117,17 +124,21 @@ class Attendance:
             return None
         return last_seen - OVERLAP
 
-    async def _describe(self) -> None:
+    async def _describe(self) -> bool:
+        """Have the room say what it offers; false if it does not, which leaves what is known of it as it is.
+
+        A room that does not exist yet, or hides from those outside, has to be asked again by an occupant.
+        """
         room = self.room
         bot = room.owns.bot.jid
         try:
             info = await self._queries.ask(room.jid, lambda token: outbound.ask_info(bot, room.jid, token))
         except Refused as refused:
-            # A room that does not exist yet, or hides from those outside.
             log.debug("the room does not describe itself", room=room.jid, error=str(refused))
-            room.features(frozenset())
-        else:
-            room.features(features(info))
+            return False
+        room.features(features(info))
+        self._described = True
+        return True
 
     async def _enter(self, since: float | None) -> None:
         room, bot = self.room, self.room.owns.bot

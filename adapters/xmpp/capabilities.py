@@ -1,4 +1,4 @@
-"""What a MUC room can express."""
+"""What a MUC room, and a private conversation, can express."""
 
 from bridge.capabilities import Capabilities, Ordering
 from bridge.model.message import MessageKind
@@ -16,6 +16,9 @@ ROOM = Capabilities(
     notices=False,
     emote_bytes=len(ME),
 )
+
+PERSON = ROOM
+"""The same: one server keeps the order of what it gets for one address (RFC 6120 section 10.1)."""
 
 
 def body(kind: MessageKind, text: str) -> str:

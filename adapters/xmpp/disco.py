@@ -37,7 +37,8 @@ class Responder:
     """Answers for the component, the bot and the puppets.
 
     `read` is `Names.from_xmpp_local`; `present` tells whether the puppet or bot with a full JID is in a room, in any
-    if that is None; `is_room` whether a bare JID is a room we know.
+    if that is None; `is_room` whether a bare JID is a room we know; `contact` whether somebody, by bare JID, has the
+    puppet with a bare JID as a contact, or wrote with it.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Responder:
         read: Callable[[str], Address | Place],
         present: Callable[[str, str | None], bool],
         is_room: Callable[[str], bool],
+        contact: Callable[[str, str], bool] = lambda asker, puppet: False,
     ) -> None:
         self._domain = domain
         self._bot = bot
         self._read = read
         self._present = present
         self._is_room = is_room
+        self._contact = contact
 
     def answer(self, request: Element) -> str:
         """The answer to an IQ of type ``get`` or ``set``, as a stanza."""
@@ -103,7 +106,7 @@ class Responder:
         if isinstance(who, Place):
             return None, Reason.ITEM_NOT_FOUND
         if not resource:
-            if tag == "{" + PING + "}ping" and not here:
+            if tag == "{" + PING + "}ping" and not here and not self._contact(ids.bare(asker), bare):
                 return None, Reason.SERVICE_UNAVAILABLE
             return ("account", "registered", str(who)), Reason.SERVICE_UNAVAILABLE
         return self._resident(to, asker, ("client", "pc", str(who)))
@@ -114,5 +117,7 @@ class Responder:
         # XEP-0410: who asks through a room, asks whether we are in that room.
         room = ids.bare(asker) if self._is_room(ids.bare(asker)) else None
         if not ids.resource(to) or self._present(to, room):
+            return identity, Reason.SERVICE_UNAVAILABLE
+        if room is None and self._contact(ids.bare(asker), ids.bare(to)):
             return identity, Reason.SERVICE_UNAVAILABLE
         return None, Reason.ITEM_NOT_FOUND if room else Reason.SERVICE_UNAVAILABLE

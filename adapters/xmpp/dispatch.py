@@ -6,25 +6,13 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
-from adapters.xmpp import ids, outbound
+from adapters.xmpp import ids
 from adapters.xmpp.disco import Responder
 from adapters.xmpp.queries import Queries
 from adapters.xmpp.rooms import Room
 from bridge.contract import SendError
-from bridge.model.result import Reason
 
 log = structlog.get_logger(__name__)
-
-_NO_DIRECT = "direct messages do not cross yet"
-
-_PRESENCES = {
-    "subscribe": "subscription request",
-    "subscribed": "subscription answer",
-    "unsubscribe": "subscription request",
-    "unsubscribed": "subscription answer",
-    "probe": "presence probe",
-    "error": "error",
-}
 
 
 class Way(Protocol):
@@ -37,10 +25,26 @@ class Way(Protocol):
         """As `bridge.contract.Core.ignored`."""
 
 
-class Dispatch:
-    """`rooms` by bare JID; they may come and go."""
+class People(Protocol):
+    """Who deals with what does not come from a room as such. May raise `SendError` where an answer cannot be sent."""
 
-    def __init__(self, rooms: Mapping[str, Room], queries: Queries, responder: Responder, way: Way) -> None:
+    def message(self, stanza: Element) -> None:
+        """A message to one of ours alone, of type ``chat``, ``normal`` or none (RFC 6121 section 5.2.2)."""
+
+    def refused(self, stanza: Element) -> bool:
+        """A message of type ``error``; tells whether it answers one of ours to a person."""
+
+    def presence(self, stanza: Element) -> None:
+        """A presence of whatever type, from somewhere else than a room that we know."""
+
+
+class Dispatch:
+    """`rooms` by bare JID; they may come and go. `people` gets what is no room's."""
+
+    def __init__(
+        self, rooms: Mapping[str, Room], queries: Queries, responder: Responder, way: Way, people: People
+    ) -> None:
+        self._people = people
         self._rooms = rooms
         self._queries = queries
         self._responder = responder
@@ -86,7 +90,7 @@ class Dispatch:
     def _presence(self, stanza: Element) -> None:
         room = self._rooms.get(stanza.get("from", "").partition("/")[0])
         if room is None:
-            self._way.ignored(_PRESENCES.get(stanza.get("type", ""), "presence"))
+            self._people.presence(stanza)
             return
         own = room.owns.get(stanza.get("to", ""))
         if own is not None:
@@ -94,29 +98,23 @@ class Dispatch:
         # Else it is for a puppet from before a restart, which will be sent away.
 
     def _message_error(self, stanza: Element) -> None:
+        refused = self._people.refused(stanza)
         room = self._rooms.get(stanza.get("from", "").partition("/")[0])
         if room is not None:
+            # A refused private message, too, may show that one of ours is not in the room any more.
             room.message_error(room.owns.get(stanza.get("to", "")), stanza)
-        else:
+        elif not refused:
             self._way.ignored("error", stanza.get("id", ""))
 
     def _headline(self, stanza: Element) -> None:
         self._way.ignored("headline", stanza.get("id", ""))
 
     def _direct(self, stanza: Element) -> None:
-        """A direct message, or a private one of a room. Later these go across; now their senders are told."""
-        said = any(child.tag.rpartition("}")[2] in ("body", "encrypted", "openpgp") for child in stanza)
-        # Without an address an answer would come from nobody, which would end the stream.
-        if not said or not stanza.get("from") or not stanza.get("to"):
-            self._way.ignored("private notice", stanza.get("id", ""))
-            return
         if stanza.get("from") in self._rooms:
             # The room itself: an invitation, a welcome. It takes no answer.
             self._way.ignored("room notice", stanza.get("id", ""))
             return
-        self._way.ignored("direct message", stanza.get("id", ""))
-        # Not one of the conditions for which a room would put our puppet out (XEP-0045 section 18.1.2 in practice).
-        self._way.write(outbound.error(stanza, Reason.FEATURE_NOT_IMPLEMENTED, _NO_DIRECT))
+        self._people.message(stanza)
 
     def _request(self, stanza: Element) -> None:
         if not ids.bare(stanza.get("from", "")) or not stanza.get("to"):

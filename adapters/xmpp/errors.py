@@ -68,6 +68,47 @@ _SAY: dict[Reason, str] = {
     Reason.NOT_ACCEPTABLE: "not in the room at the moment",
 }
 
+_DIRECT_PASSING = frozenset({Reason.INTERNAL_SERVER_ERROR, Reason.REMOTE_SERVER_TIMEOUT, Reason.RESOURCE_CONSTRAINT})
+
+_DIRECT: dict[Reason, str] = {
+    # RFC 6121 section 8.5.1: it does not say more, for it would tell who has an account there.
+    Reason.SERVICE_UNAVAILABLE: "there is nobody of that address, or they take no messages at the moment",
+    Reason.ITEM_NOT_FOUND: "there is nobody of that address",
+    Reason.RECIPIENT_UNAVAILABLE: "they take no messages at the moment",
+    Reason.FORBIDDEN: "they take no messages from you",
+    Reason.NOT_ALLOWED: "messages to them are not allowed",
+    Reason.NOT_ACCEPTABLE: "they do not take this message",
+    Reason.REMOTE_SERVER_NOT_FOUND: "their server is not found",
+    Reason.REMOTE_SERVER_TIMEOUT: "their server cannot be reached",
+    Reason.GONE: "they are gone from that address",
+}
+
+_DIRECT_KNOWN = _DIRECT | {
+    Reason.SERVICE_UNAVAILABLE: "they are offline, and their server keeps no messages for them, or they block you",
+}
+
+_OCCUPANT: dict[Reason, str] = {
+    Reason.ITEM_NOT_FOUND: "they are not in the room any more",
+    Reason.FORBIDDEN: "the room allows no private messages",
+    Reason.NOT_ACCEPTABLE: "not in the room at the moment",
+}
+
+_EXPELLING = frozenset(
+    {
+        Reason.GONE,
+        Reason.INTERNAL_SERVER_ERROR,
+        Reason.ITEM_NOT_FOUND,
+        Reason.JID_MALFORMED,
+        Reason.RECIPIENT_UNAVAILABLE,
+        Reason.REDIRECT,
+        Reason.REMOTE_SERVER_NOT_FOUND,
+        Reason.REMOTE_SERVER_TIMEOUT,
+        Reason.SERVICE_UNAVAILABLE,
+    }
+)
+"""Errors for which a room takes the one who sends them to be gone, and puts them out (XEP-0045 section 18.1.2; the
+list is the one that services use in practice)."""
+
 _TOPIC: dict[Reason, str] = {Reason.FORBIDDEN: "no right to set the room's subject"}
 
 
@@ -132,6 +173,24 @@ def line_refused(error: StanzaError) -> SendError:
 def topic_refused(error: StanzaError) -> SendError:
     """What it means that a room did not take a subject."""
     return _send_error(error, _PASSING | {Reason.NOT_ACCEPTABLE}, _TOPIC)
+
+
+def direct_refused(error: StanzaError, *, known: bool) -> SendError:
+    """What it means that a message to somebody came back. `known`: there certainly is such a person."""
+    if known and error.reason is Reason.SERVICE_UNAVAILABLE:
+        words = error.said(_DIRECT_KNOWN)
+        return SendError(Failure(Reason.RECIPIENT_UNAVAILABLE, words), temporary=error.type == "wait")
+    return _send_error(error, _DIRECT_PASSING, _DIRECT)
+
+
+def occupant_refused(error: StanzaError) -> SendError:
+    """What it means that a private message to an occupant of a room came back."""
+    return _send_error(error, _DIRECT_PASSING | {Reason.NOT_ACCEPTABLE}, _OCCUPANT)
+
+
+def through_room(reason: Reason) -> Reason:
+    """The condition to send through a room, which must not take it as a word about its sender."""
+    return Reason.UNDEFINED_CONDITION if reason in _EXPELLING else reason
 
 
 _STREAM: dict[str, tuple[Reason, str]] = {

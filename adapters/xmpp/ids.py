@@ -42,6 +42,18 @@ def room_jid(text: str) -> str:
     return str(parsed.bare)
 
 
+def person_jid(text: str) -> str:
+    """The canonical bare JID of a person. Raises `ValueError` saying what to write instead."""
+    text = text.strip().removeprefix("xmpp:")
+    try:
+        parsed = jid(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; write NAME@DOMAIN, for example bo@example.org") from None
+    if not parsed.local or parsed.resource:
+        raise ValueError(f"{text!r} names no person; write NAME@DOMAIN, for example bo@example.org")
+    return str(parsed.bare)
+
+
 def own_jid(local: str, domain: str) -> str:
     """The full JID of the bot or of a puppet, as the server writes it. Raises `ValueError` if it cannot be one."""
     return str(jid(f"{local}@{domain}/{RESOURCE}").full)
@@ -62,6 +74,11 @@ def domain(full: str) -> str:
     return bare(full).rpartition("@")[2]
 
 
+def within(domain: str, jid: str) -> bool:
+    """Whether a JID, as the server writes it, is of that very domain."""
+    return bare(jid).rpartition("@")[2] == domain
+
+
 def wire_id(part_id: str) -> str:
     """What a part's message has as its id (and origin-id, XEP-0359)."""
     return _WIRE + part_id
@@ -80,7 +97,8 @@ def line_id(*, stanza_id: str | None, sender: str, message_id: str, stamp: float
 
     The room's own id for it (XEP-0359) where there is one. Else a digest of sender and message id, which are the same
     now and when the line comes again in the room's history; of when it was said, too, where the id is none that
-    its client would never use twice. `stamp` is in seconds since the epoch.
+    its client would never use twice. `sender` is the nick it was said under, never an occupant id, which may be told
+    or believed at one time and not at another. `stamp` is in seconds since the epoch.
     """
     if stanza_id:
         return stanza_id

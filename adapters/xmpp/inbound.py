@@ -1,13 +1,16 @@
 """From stanzas to values, purely: what a room says, and who is in it. Any well-formed stanza has an answer."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
-from adapters.xmpp import ids, markup
+from adapters.xmpp import ids, markup, standing
 from adapters.xmpp.capabilities import kind_of
 from adapters.xmpp.errors import StanzaError, read_error
+from adapters.xmpp.presence import read_time, read_tuple
+from adapters.xmpp.standing import NOBODY, Mark
+from bridge.model.event import HOPS
 from bridge.model.message import Media, Message, Opaque, Retraction, Text
+from bridge.model.presence import Tuple
 
 _USER = "{http://jabber.org/protocol/muc#user}"
 _SID = "{urn:xmpp:sid:0}"
@@ -58,7 +61,8 @@ class RoomPresence:
     """Somebody is in a room, or not any more (XEP-0045 section 7). `nick` is empty for the room itself.
 
     `real_jid` is bare, `occupant_id` as told (XEP-0421; only some rooms can be believed), `new_nick` what they are
-    called from now on, `actor` the nick of who removed them, `status` their own parting words.
+    called from now on, `actor` the nick of who removed them, `status` their own parting words. `shown` is what else
+    they show while they are there; its id means nothing. `mark` is whose stand-in they say they are.
     """
 
     nick: str
@@ -72,6 +76,8 @@ class RoomPresence:
     status: str | None = None
     destroyed: bool = False
     error: StanzaError | None = None
+    shown: Tuple | None = None
+    mark: Mark = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,8 @@ class Line:
 
     `stanza_id` is the room's own id for it, `real_jid` whom the room says it is from in its history; `stamp` when the
     room says it was said, in seconds since the epoch. `moderator` is the nick in whose name the room itself speaks.
-    Without any of the three, `label` is how it is counted.
+    `stands_for` is for whom it is said, by a gateway's word, and `hops` how many gateways it may pass. Without any of
+    the three, `label` is how it is counted.
     """
 
     nick: str
@@ -95,16 +102,9 @@ class Line:
     reactions: tuple[str, tuple[str, ...]] | None = None
     moderator: str | None = None
     encrypted: bool = False
+    stands_for: str = ""
+    hops: int = HOPS
     label: str = "nothing said"
-
-
-def read_time(text: str | None) -> float | None:
-    """Seconds since the epoch of a time as XEP-0082 writes it, None if it is none."""
-    try:
-        when = datetime.fromisoformat(text or "")
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 def _bare_or_none(text: str | None) -> str | None:
@@ -139,9 +139,12 @@ def read_presence(stanza: Element) -> RoomPresence:
         return RoomPresence(nick, available=False, error=read_error(stanza))
     status = next((child.text for child in stanza if child.tag.rpartition("}")[2] == "status" and child.text), None)
     available = kind is None
+    shown = read_tuple(stanza, "") if available else None
+    mark = standing.read(stanza)
     user = stanza.find(f"{_USER}x")
     if user is None:
-        return RoomPresence(nick, available=available, occupant_id=_occupant_id(stanza), status=status)
+        oid = _occupant_id(stanza)
+        return RoomPresence(nick, available=available, occupant_id=oid, status=status, shown=shown, mark=mark)
     item = user.find(f"{_USER}item")
     actor = item.find(f"{_USER}actor") if item is not None else None
     destroy = user.find(f"{_USER}destroy")
@@ -157,6 +160,8 @@ def read_presence(stanza: Element) -> RoomPresence:
         reason=((reason.text or "").strip() or None) if reason is not None else None,
         status=status,
         destroyed=destroy is not None,
+        shown=shown,
+        mark=mark,
     )
 
 
@@ -165,6 +170,7 @@ def read_line(stanza: Element, room: str) -> Line:
     nick = ids.resource(stanza.get("from", ""))
     stanza_id = origin_id = stamp = real_jid = None
     encrypted = keys_only = False
+    mark = standing.read(stanza)
     for child in stanza:
         tag = child.tag
         if tag == f"{_SID}stanza-id":
@@ -194,6 +200,8 @@ def read_line(stanza: Element, room: str) -> Line:
         real_jid=real_jid,
         stamp=stamp,
         encrypted=encrypted,
+        stands_for=mark.of,
+        hops=HOPS if mark.hops is None else mark.hops,
     )
     if encrypted:
         if keys_only:

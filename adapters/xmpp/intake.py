@@ -3,10 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
-from bridge.contract import Core
 from bridge.model.event import Event, State
 
 log = structlog.get_logger(__name__)
@@ -17,10 +17,19 @@ HIGH, LOW = 10_000, 2_000
 """Waiting items at which the stream stops being read, and is read again."""
 
 
+class Taker(Protocol):
+    """Who takes it: the core, or who passes it on."""
+
+    network: str
+
+    async def accept(self, *items: Event | State) -> None:
+        """As `bridge.contract.Core.accept`."""
+
+
 class Intake:
     """Owned by its task, `run`. `pause` is told when to stop reading the stream and when to go on."""
 
-    def __init__(self, core: Core, pause: Callable[[bool], None]) -> None:
+    def __init__(self, core: Taker, pause: Callable[[bool], None]) -> None:
         self._core = core
         self._pause = pause
         self._waiting: deque[Event | State] = deque()

@@ -44,14 +44,19 @@ class Known:
     def __init__(self) -> None:
         self._by_id: Recent[str, str] = Recent()
         self._by_sender: Recent[tuple[Address, str], str] = Recent()
+        self._senders: Recent[str, Address] = Recent()
         self._reactions: Recent[tuple[Address, str], tuple[str, ...]] = Recent()
 
     def learn(self, line: Line, sender: Address | None, native_id: str) -> None:
         """The line is called so from now on; `sender` is None where it was one of ours."""
+        if sender is not None and self._senders.get(native_id) is None:
+            self._senders[native_id] = sender
+        # Who takes the nick of somebody who left, and repeats an id of theirs, may not edit their line.
+        same = sender is not None and self._senders.get(native_id) == sender
         for name in (line.stanza_id, line.origin_id, line.message_id):
             if name:
                 self._by_id[name] = native_id
-                if sender is not None:
+                if sender is not None and same:
                     self._by_sender[sender, name] = native_id
 
     def resolve(self, content: Content, sender: Address) -> Content:

@@ -1,8 +1,10 @@
 """Who is in a room: its occupants who are people, and what their coming and going means."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from adapters.xmpp.inbound import Line, RoomPresence
+from adapters.xmpp.standing import NOBODY, Mark
 from bridge.model.address import Address, Person, Place
 from bridge.model.event import Cause, Joined, Left, Renamed, State
 
@@ -24,16 +26,20 @@ def cause_of(presence: RoomPresence) -> Cause:
 
 @dataclass(frozen=True, slots=True)
 class Occupant:
-    """A person in a room, under one nick. A person may be there under several."""
+    """A person in a room, under one nick. A person may be there under several.
+
+    `mark` is what they say of whose stand-in they are. A gateway's bot is listened to, and is nobody's member.
+    """
 
     nick: str
     address: Address
     occupant_id: str | None = None
+    mark: Mark = NOBODY
 
     @property
     def person(self) -> Person:
         """The person as the room shows them."""
-        return Person(self.address, self.nick)
+        return Person(self.address, self.nick, self.mark.of)
 
 
 class Occupants:
@@ -59,8 +65,14 @@ class Occupants:
         return next((found for found in self._by_nick.values() if found.address == address), None)
 
     def people(self) -> tuple[Person, ...]:
-        """Everybody, each once."""
-        return tuple({found.address: found.person for found in self._by_nick.values()}.values())
+        """Everybody who is a member, each once."""
+        return tuple({found.address: found.person for found in self._members()}.values())
+
+    def _members(self) -> Iterator[Occupant]:
+        return (found for found in self._by_nick.values() if not found.mark.gateway)
+
+    def _member(self, address: Address) -> bool:
+        return any(found.address == address for found in self._members())
 
     def address(self, nick: str, real_jid: str | None, occupant_id: str | None) -> Address:
         """Who that is (design section 5): the real JID if shown, else the occupant id, else room and nick."""
@@ -79,23 +91,30 @@ class Occupants:
             self.stable_ids and line.occupant_id and found.occupant_id and line.occupant_id != found.occupant_id
         )
         if found is not None and same:
-            return found.person
-        return Person(self.address(line.nick, line.real_jid if shown else None, line.occupant_id), line.nick)
+            person = found.person
+        else:
+            person = Person(self.address(line.nick, line.real_jid if shown else None, line.occupant_id), line.nick)
+        return replace(person, stands_for=line.stands_for) if line.stands_for else person
 
     def replace(self, presences: dict[str, RoomPresence]) -> None:
         """These are all who are there."""
         self._by_nick = {nick: self._occupant(presence) for nick, presence in presences.items()}
 
     def arrive(self, presence: RoomPresence) -> list[State]:
-        """Somebody is there. Nothing is told of one who was there all along."""
+        """Somebody is there. Nothing is told of one who was there all along, unless they say now whose stand-in they
+        are, or do so no more."""
         known = self._by_nick.get(presence.nick)
         new = self._occupant(presence)
-        if known is not None and known.address == new.address:
-            return []
-        states: list[State] = self.depart(RoomPresence(presence.nick, available=False)) if known is not None else []
-        elsewhere = self.find(new.address)
+        states: list[State] = []
+        if known is not None and known.address == new.address and known.mark.gateway == new.mark.gateway:
+            self._by_nick[new.nick] = new
+            changed = known.mark.of != new.mark.of and not new.mark.gateway
+            return [Joined(self._place, new.person)] if changed else []
+        if known is not None:
+            states = self.depart(RoomPresence(presence.nick, available=False))
+        elsewhere = self._member(new.address)
         self._by_nick[new.nick] = new
-        if elsewhere is None:
+        if not elsewhere and not new.mark.gateway:
             states.append(Joined(self._place, new.person))
         return states
 
@@ -110,16 +129,18 @@ class Occupants:
                 available=True,
                 real_jid=presence.real_jid,
                 occupant_id=presence.occupant_id or gone.occupant_id,
+                mark=gone.mark,
             )
             new = self._occupant(renamed)
             if gone.address == self.address(gone.nick, None, None):
                 # Known by nick alone: somebody else, for all that can be told.
                 self._by_nick[new.nick] = new
-                return [Left(self._place, gone.address, Cause.NICK), Joined(self._place, new.person)]
-            new = Occupant(new.nick, gone.address, new.occupant_id)
+                states: list[State] = [Left(self._place, gone.address, Cause.NICK), Joined(self._place, new.person)]
+                return [] if gone.mark.gateway else states
+            new = replace(new, address=gone.address)
             self._by_nick[new.nick] = new
-            return [Renamed(self._place, new.person)]
-        if self.find(gone.address) is not None:
+            return [] if gone.mark.gateway else [Renamed(self._place, new.person)]
+        if gone.mark.gateway or self._member(gone.address):
             return []
         return [
             Left(self._place, gone.address, cause_of(presence), presence.reason or presence.status, by=presence.actor)
@@ -127,4 +148,4 @@ class Occupants:
 
     def _occupant(self, presence: RoomPresence) -> Occupant:
         address = self.address(presence.nick, presence.real_jid, presence.occupant_id)
-        return Occupant(presence.nick, address, presence.occupant_id)
+        return Occupant(presence.nick, address, presence.occupant_id, presence.mark)

@@ -8,12 +8,20 @@ from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
 from adapters.xmpp.errors import ERROR_TYPES, STANZAS
+from adapters.xmpp.presence import PLAIN, Appearance
 from adapters.xmpp.sanitise import attribute, escape
+from adapters.xmpp.standing import NOBODY, Mark
 from bridge.model.message import Text
 from bridge.model.result import Reason
 
+_YEAR_10000 = 253_402_300_800.0
+
 # RFC 5646, loosely: what may stand in xml:lang without a second thought.
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
+
+
+_BODY = '<body>{}</body><origin-id xmlns="urn:xmpp:sid:0" id="{}"/>'
+_MUC_USER = '<x xmlns="http://jabber.org/protocol/muc#user"/>'
 
 
 def _stanza(name: str, sender: str, to: str, stanza_id: str, kind: str, payload: str, language: str = "") -> str:
@@ -27,11 +35,14 @@ def _stanza(name: str, sender: str, to: str, stanza_id: str, kind: str, payload:
     return f"{head}>{payload}</{name}>" if payload else head + "/>"
 
 
-def groupchat(sender: str, room: str, message_id: str, body: Text) -> str:
+def _known(language: str | None) -> str:
+    return language if language and _LANGUAGE.fullmatch(language) else ""
+
+
+def groupchat(sender: str, room: str, message_id: str, body: Text, mark: Mark = NOBODY) -> str:
     """A line for a room (XEP-0045 section 7.4), with its id as origin-id, too (XEP-0359)."""
-    language = body.language if body.language and _LANGUAGE.fullmatch(body.language) else ""
-    payload = f'<body>{escape(body.text)}</body><origin-id xmlns="urn:xmpp:sid:0" id="{attribute(message_id)}"/>'
-    return _stanza("message", sender, room, message_id, "groupchat", payload, language)
+    payload = _BODY.format(escape(body.text), attribute(message_id)) + mark.element()
+    return _stanza("message", sender, room, message_id, "groupchat", payload, _known(body.language))
 
 
 def subject(sender: str, room: str, message_id: str, text: str) -> str:
@@ -39,9 +50,38 @@ def subject(sender: str, room: str, message_id: str, text: str) -> str:
     return _stanza("message", sender, room, message_id, "groupchat", f"<subject>{escape(text)}</subject>")
 
 
+def chat(
+    sender: str,
+    to: str,
+    message_id: str,
+    body: Text,
+    *,
+    nick: str = "",
+    in_room: bool = False,
+    said: tuple[str, float] | None = None,
+    mark: Mark = NOBODY,
+) -> str:
+    """A line for one person, or with `in_room` for one occupant (XEP-0045 section 7.5), its id as origin-id, too.
+
+    `nick` is what the sender is called (XEP-0172); `said` by whom it was held back, and when it was said (XEP-0203).
+    """
+    payload = _BODY.format(escape(body.text), attribute(message_id)) + mark.element()
+    if in_room:
+        payload += _MUC_USER
+    if nick:
+        payload += _nick(nick)
+    if said is not None:
+        payload += f'<delay xmlns="urn:xmpp:delay" from="{attribute(said[0])}" stamp="{timestamp(said[1])}"/>'
+    return _stanza("message", sender, to, message_id, "chat", payload, _known(body.language))
+
+
+def _nick(nick: str) -> str:
+    return f'<nick xmlns="http://jabber.org/protocol/nick">{escape(nick)}</nick>'
+
+
 def private(sender: str, occupant: str, message_id: str, text: str) -> str:
     """A private message to an occupant of a room (XEP-0045 section 7.5)."""
-    payload = f'<body>{escape(text)}</body><x xmlns="http://jabber.org/protocol/muc#user"/>'
+    payload = f"<body>{escape(text)}</body>{_MUC_USER}"
     return _stanza("message", sender, occupant, message_id, "chat", payload)
 
 
@@ -51,21 +91,54 @@ def direct(sender: str, to: str, message_id: str, text: str) -> str:
 
 
 def timestamp(when: float) -> str:
-    """Seconds since the epoch as XEP-0082 writes them."""
+    """Seconds since the epoch as XEP-0082 writes them; what no calendar has is the epoch."""
+    when = when if 0 <= when < _YEAR_10000 else 0.0
     return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def enter(sender: str, room: str, nick: str, stanza_id: str, password: str | None, since: float | None) -> str:
+def showing(appearance: Appearance) -> str:
+    """The payload of a presence that shows this (RFC 6121 section 4.7, XEP-0319)."""
+    payload = f"<show>{appearance.show}</show>" if appearance.show else ""
+    for language, text in appearance.notes:
+        tag = f' xml:lang="{language}"' if _known(language) else ""
+        payload += f"<status{tag}>{escape(text)}</status>"
+    if appearance.priority:
+        payload += f"<priority>{appearance.priority:d}</priority>"
+    if appearance.idle_since is not None:
+        payload += f'<idle xmlns="urn:xmpp:idle:1" since="{timestamp(appearance.idle_since)}"/>'
+    return payload + appearance.mark.element()
+
+
+def appear(sender: str, to: str, appearance: Appearance) -> str:
+    """Presence to one address (RFC 6121 section 4.2 and 4.5): to a contact, or a room that one is in already."""
+    kind = "" if appearance.available else "unavailable"
+    return _stanza("presence", sender, to, "", kind, showing(appearance))
+
+
+def subscription(sender: str, to: str, kind: str, nick: str = "") -> str:
+    """A subscription stanza or a probe (RFC 6121 sections 3 and 4.3), from a bare JID to another."""
+    return _stanza("presence", sender, to, "", kind, _nick(nick) if nick else "")
+
+
+def enter(
+    sender: str,
+    room: str,
+    nick: str,
+    stanza_id: str,
+    password: str | None,
+    since: float | None,
+    appearance: Appearance = PLAIN,
+) -> str:
     """Entering a room (XEP-0045 section 7.2), with its history `since` then, none if that is None."""
     history = '<history maxstanzas="0"/>' if since is None else f'<history since="{timestamp(since)}"/>'
     key = f"<password>{escape(password)}</password>" if password is not None else ""
     payload = f'<x xmlns="http://jabber.org/protocol/muc">{history}{key}</x>'
-    return _stanza("presence", sender, f"{room}/{nick}", stanza_id, "", payload)
+    return _stanza("presence", sender, f"{room}/{nick}", stanza_id, "", payload + showing(appearance))
 
 
-def change_nick(sender: str, room: str, nick: str, stanza_id: str) -> str:
+def change_nick(sender: str, room: str, nick: str, stanza_id: str, appearance: Appearance = PLAIN) -> str:
     """Asking for another nick (XEP-0045 section 7.6)."""
-    return _stanza("presence", sender, f"{room}/{nick}", stanza_id, "", "")
+    return _stanza("presence", sender, f"{room}/{nick}", stanza_id, "", showing(appearance))
 
 
 def leave(sender: str, room: str, nick: str, reason: str | None) -> str:
@@ -99,6 +172,15 @@ def result(request: Element, payload: str = "") -> str:
 def error(stanza: Element, reason: Reason, text: str = "") -> str:
     """The error stanza that answers a stanza (RFC 6120 section 8.3). Never answer an error with it."""
     name = stanza.tag.rpartition("}")[2]
+    return _error(name, stanza.get("to", ""), stanza.get("from", ""), stanza.get("id", ""), reason, text)
+
+
+def refusal(sender: str, to: str, message_id: str, reason: Reason, text: str) -> str:
+    """The error stanza that tells somebody, perhaps much later, what became of their message."""
+    return _error("message", sender, to, message_id, reason, text)
+
+
+def _error(name: str, sender: str, to: str, stanza_id: str, reason: Reason, text: str) -> str:
     words = f'<text xmlns="{STANZAS}" xml:lang="en">{escape(text)}</text>' if text else ""
     payload = f'<error type="{ERROR_TYPES[reason]}"><{reason.value} xmlns="{STANZAS}"/>{words}</error>'
-    return _stanza(name, stanza.get("to", ""), stanza.get("from", ""), stanza.get("id", ""), "error", payload)
+    return _stanza(name, sender, to, stanza_id, "error", payload)

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from adapters.xmpp.inbound import RoomPresence
+from adapters.xmpp.presence import PLAIN, Appearance
+from adapters.xmpp.standing import Mark
 from bridge.model.address import Address
 
 
@@ -23,7 +25,8 @@ class Own:
 
     `nick` is what the room shows; `wanted` what was asked for, as long as there is no answer, which `outcome` gets:
     the nick, or `errors.Refused`. `name` is the person's name that the nick was made of. `gathered` are the occupants
-    as the room tells them to one who enters, which is done when it tells of ourselves.
+    as the room tells them to one who enters, which is done when it tells of ourselves. `wears` is what it is to show
+    besides, `shows` what the room was last told of that.
     """
 
     jid: str
@@ -37,6 +40,8 @@ class Own:
     outcome: asyncio.Future[str] | None = None
     farewell: asyncio.Future[None] | None = None
     gathered: dict[str, RoomPresence] | None = None
+    wears: Appearance = PLAIN
+    shows: Appearance | None = None
 
     @property
     def present(self) -> bool:
@@ -99,6 +104,18 @@ class Owns:
             own.phase = Phase.ENTERING
         own.outcome = asyncio.get_running_loop().create_future()
         return own.outcome
+
+    def wear(self, own: Own, appearance: Appearance) -> None:
+        """It is to show this, and whose stand-in it is as before."""
+        own.wears = replace(appearance, mark=own.wears.mark)
+
+    def mark(self, own: Own, mark: Mark) -> None:
+        """It is to say this of whose stand-in it is."""
+        own.wears = replace(own.wears, mark=mark)
+
+    def told(self, own: Own, appearance: Appearance | None) -> None:
+        """The room was told that it shows this; None: it has not taken that."""
+        own.shows = appearance
 
     def settle(self, own: Own, nick: str) -> None:
         """The room shows it, by this nick."""

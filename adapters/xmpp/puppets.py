@@ -12,7 +12,9 @@ from adapters.xmpp.errors import Refused, join_refused
 from adapters.xmpp.memory import Remembered
 from adapters.xmpp.nicks import candidates
 from adapters.xmpp.own import Own
+from adapters.xmpp.presence import in_room
 from adapters.xmpp.rooms import Room
+from adapters.xmpp.standing import Mark
 from bridge.contract import Core, NoPuppetError, SendError
 from bridge.model.address import Address, Person
 from bridge.model.event import Cause, PuppetGone
@@ -80,13 +82,18 @@ class Puppets:
         except TimeoutError:
             raise SendError.passing(Reason.REMOTE_SERVER_TIMEOUT, f"{room.jid} does not answer") from None
         known = room.owns.of(person.address)
-        if known is not None and known.present and known.name == person.name:
-            return
         own = known or room.owns.puppet(person.address, self.jid(person.address))
+        room.owns.mark(own, Mark(of=self._core.identity(person)))
+        if own.present and own.name == person.name:
+            # Whose stand-in it is may have become known since: IRC servers say what they are called later.
+            room.appear(own, own.wears)
+            return
+        room.owns.wear(own, in_room(self._core.presence_of(person.address)))
         for nick in dict.fromkeys(chain(self._remembered(room, person), candidates(person))):
             if room.taken(nick, own):
                 continue
             if own.present and own.nick == nick:
+                room.appear(own, own.wears)
                 break
             if await self._ask(room, own, nick):
                 break

@@ -16,11 +16,12 @@ from adapters.xmpp.own import Own, Owns
 class Recognition:
     """Over the `owns` of one room. `known` are our puppets there before a restart, each with its full JID.
 
-    `stable_ids`: the room can be believed about occupant ids (XEP-0421).
+    `stable_ids`: the room can be believed about occupant ids (XEP-0421); `shows_jids`: about whom its history is from.
     """
 
     def __init__(self, owns: Owns, domain: str, known: Iterable[tuple[Remembered, str]]) -> None:
         self.stable_ids = False
+        self.shows_jids = False
         self._owns = owns
         self._domain = domain
         self._undecided: dict[str, RoomPresence] = {}
@@ -28,6 +29,7 @@ class Recognition:
         self._suspects: dict[str, tuple[RoomPresence, str]] = {}
         self._former_nicks: dict[str, str] = {}
         self._former_ids: dict[str, str] = {}
+        self._nick_only: set[str] = set()
         for remembered, jid in known:
             self._remember(remembered.nick, remembered.occupant_id, jid)
 
@@ -40,7 +42,8 @@ class Recognition:
     def entered(self, own: Own, occupant_id: str | None) -> None:
         """One of ours is in the room."""
         self.settle(own.nick)
-        if occupant_id and self.stable_ids:
+        if occupant_id:
+            # Kept even if it cannot be believed (yet): we send none of our own that the room might pass on.
             own.occupant_id = occupant_id
         if own.address is not None:
             self._remember(own.nick, own.occupant_id, own.jid)
@@ -72,7 +75,9 @@ class Recognition:
             former = self._former_ids.get(presence.occupant_id or "")
             if former is not None:
                 self._stale[nick] = former
-            return former is not None
+                return True
+            if nick not in self._nick_only:
+                return False
         if found and nick in self._former_nicks:
             self._suspects[nick] = (presence, self._former_nicks[nick])
             return True
@@ -81,14 +86,18 @@ class Recognition:
     def said_by_us(self, line: Line) -> bool:
         """Whether a line of the room's history was said by one of ours.
 
-        A nick of ours may have been somebody else's then, and a person may copy our ids: so both have to be ours.
+        A nick of ours may have been somebody else's then, and a person may copy our ids: so both have to be ours. The
+        nick is enough for a puppet whose occupant id we never learnt.
         """
         if ids.part_id(line.message_id) is None and ids.part_id(line.origin_id) is None:
             return False
+        if self.shows_jids and line.real_jid and self._domain and ids.domain(line.real_jid) == self._domain:
+            return True
         own = self._owns.called(line.nick)
         if self.stable_ids and line.occupant_id:
-            known = own is not None and own.occupant_id == line.occupant_id
-            return known or line.occupant_id in self._former_ids or line.occupant_id == self._owns.bot.occupant_id
+            known = own is not None and own.occupant_id in (line.occupant_id, None)
+            ours = line.occupant_id in self._former_ids or line.occupant_id == self._owns.bot.occupant_id
+            return known or ours or line.nick in self._nick_only
         return own is not None or line.nick in self._former_nicks
 
     def not_wanted(self, nick: str) -> RoomPresence | None:
@@ -118,3 +127,6 @@ class Recognition:
         self._former_nicks[nick] = jid
         if occupant_id:
             self._former_ids[occupant_id] = jid
+            self._nick_only.discard(nick)
+        else:
+            self._nick_only.add(nick)

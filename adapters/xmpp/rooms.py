@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from functools import partial
 from xml.etree.ElementTree import Element
 
 import structlog
@@ -17,39 +17,33 @@ import structlog
 from adapters.xmpp import errors, ids, outbound
 from adapters.xmpp.awaiting import Awaiting
 from adapters.xmpp.errors import Refused, StanzaError
+from adapters.xmpp.held import Held
 from adapters.xmpp.inbound import Line, RoomPresence, is_self, read_line, read_presence
 from adapters.xmpp.known import Known, Recent
+from adapters.xmpp.link import Link, Sight
 from adapters.xmpp.memory import Remembered
 from adapters.xmpp.occupants import NICK_CHANGE, Occupants, cause_of
 from adapters.xmpp.own import Own, Owns
+from adapters.xmpp.presence import Appearance
 from adapters.xmpp.recognition import Recognition
+from adapters.xmpp.standing import GATEWAY, NOBODY, Mark
 from bridge.contract import SendError
 from bridge.model.address import Address, Person, Place
-from bridge.model.event import Cause, Event, Origin, Protection, PuppetGone, Roster, State, TopicSet
+from bridge.model.event import HOPS, Cause, Event, Origin, Protection, PuppetGone, Roster, TopicSet
 from bridge.model.message import Content, Kick, Reaction, Text
 from bridge.model.result import Reason, Receipt
 
 log = structlog.get_logger(__name__)
 
-
-class Link(Protocol):
-    """What a room needs of the rest of the adapter. Nothing of it blocks."""
-
-    def write(self, stanza: str) -> None:
-        """Give a stanza to the stream. Raises `SendError`."""
-
-    def emit(self, *items: Event | State) -> None:
-        """Report to the core, in this order."""
-
-    def ignored(self, what: str, native_id: str = "") -> None:
-        """As `bridge.contract.Core.ignored`."""
-
-    def confirmed(self, part_id: str, receipt: Receipt) -> None:
-        """As `bridge.contract.Core.confirmed`."""
+_OTHER_NICK = "210"
+"""Status code of being given (here: left with) another nick than was asked for."""
 
 
 class Room:
-    """See the module. `known` are our puppets there before a restart, each with its full JID."""
+    """See the module. `known` are our puppets there before a restart, each with its full JID.
+
+    `sight`, where there is one, is told what the people in the room show.
+    """
 
     def __init__(
         self,
@@ -61,10 +55,12 @@ class Room:
         password: str | None = None,
         known: Iterable[tuple[Remembered, str]] = (),
         clock: Callable[[], float] = time.time,
+        sight: Sight | None = None,
     ) -> None:
         self.place = place
         self.jid = place.native
         self.owns = Owns(Own(bot, None))
+        self.owns.mark(self.owns.bot, GATEWAY)
         self.occupants = Occupants(place)
         self.waiting = Awaiting()
         self.observer: Own | None = None
@@ -78,7 +74,11 @@ class Room:
         """Why the bot is out of the room that it was in, and what becomes of that."""
         self.reaches: float | None = None
         """From when on (seconds since the epoch) the room's history was asked for; None if never."""
+        self.oldest: float | None = None
+        """When the oldest line that came of it was said; None if none came."""
         self.stanza_ids = False
+        self.held = Held()
+        """What is not taken in before the room has told what it offers."""
         self.said: Recent[str, Receipt] = Recent()
         self.heard = clock()
         self.topic: str | None = None
@@ -86,6 +86,7 @@ class Room:
         self._link = link
         self._password = password
         self._clock = clock
+        self._sight = sight
         self._ids = Known()
         self._in_history = False
         self._seen = 0.0
@@ -100,7 +101,8 @@ class Room:
         self.occupants.stable_ids = self._recognition.stable_ids = "urn:xmpp:occupant-id:0" in found
         # XEP-0359 section 5: by those who do not offer them, they may be anybody's.
         self.stanza_ids = "urn:xmpp:sid:0" in found or "urn:xmpp:mam:2" in found
-        self._shows_jids = "muc_nonanonymous" in found
+        self._shows_jids = self._recognition.shows_jids = "muc_nonanonymous" in found
+        self.held.release()
 
     def enter(self, own: Own, nick: str, *, since: float | None = None, seen: float = 0.0) -> asyncio.Future[str]:
         """Ask to be let in, by that nick; the future gets the nick that it became, or `Refused`.
@@ -113,14 +115,28 @@ class Room:
             self.here.clear()
             self._seen = seen
             if since is not None:
-                self.reaches = since
-        self._link.write(outbound.enter(own.jid, self.jid, nick, _token("enter"), self._password, since))
+                self.reaches, self.oldest = since, None
+        self._link.write(outbound.enter(own.jid, self.jid, nick, _token("enter"), self._password, since, own.wears))
+        self.owns.told(own, own.wears)
         return self.owns.ask(own, nick, gather=gather)
 
     def change_nick(self, own: Own, nick: str) -> asyncio.Future[str]:
         """Ask for another nick; as `enter`."""
-        self._link.write(outbound.change_nick(own.jid, self.jid, nick, _token("nick")))
+        self._link.write(outbound.change_nick(own.jid, self.jid, nick, _token("nick"), own.wears))
+        self.owns.told(own, own.wears)
         return self.owns.ask(own, nick, gather=False)
+
+    def appear(self, own: Own, appearance: Appearance) -> bool:
+        """Show this from now on; tells whether the room had to be told at once. Raises `SendError`.
+
+        While the room has not answered for a nick, it waits: two presences under way could not be told apart.
+        """
+        self.owns.wear(own, appearance)
+        if not own.present or own.leaving or own.wanted or own.shows == own.wears:
+            return False
+        self._link.write(outbound.appear(own.jid, f"{self.jid}/{own.nick}", own.wears))
+        self.owns.told(own, own.wears)
+        return True
 
     def leave(self, own: Own, reason: str | None) -> asyncio.Future[None]:
         """Go; the future ends when the room has confirmed it. Raises `SendError`.
@@ -139,11 +155,11 @@ class Room:
         holder = self.owns.called(nick) or self.owns.wanting(nick)
         return nick in self.occupants or (holder is not None and holder is not own)
 
-    def say(self, own: Own, part_id: str, body: Text) -> asyncio.Future[Receipt]:
+    def say(self, own: Own, part_id: str, body: Text, mark: Mark = NOBODY) -> asyncio.Future[Receipt]:
         """Say a line; the future gets its receipt or `SendError`. Raises `SendError`."""
         if not own.present or own.leaving:
             raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, f"not in the room {self.jid} at the moment")
-        self._link.write(outbound.groupchat(own.jid, self.jid, ids.wire_id(part_id), body))
+        self._link.write(outbound.groupchat(own.jid, self.jid, ids.wire_id(part_id), body, mark))
         return self.waiting.add(part_id, self._clock())
 
     def set_subject(self, own: Own, text: str) -> asyncio.Future[Receipt]:
@@ -218,21 +234,20 @@ class Room:
                 if NICK_CHANGE in presence.codes and presence.new_nick:
                     own.gathered.pop(presence.new_nick, None)
         elif own is self.observer:
-            self._others_presence(read_presence(stanza))
+            self.held.do(partial(self._others_presence, read_presence(stanza)))
 
     def line(self, stanza: Element) -> None:
         """A message of type ``groupchat``, the observer's copy."""
         self.heard = now = self._clock()
-        line = read_line(stanza, self.jid)
+        self.held.do(partial(self._line, read_line(stanza, self.jid), now))
+
+    def _line(self, line: Line, now: float) -> None:
         history = self._in_history and line.stamp is not None
         when = line.stamp if history and line.stamp is not None else now
-        sender = (line.occupant_id if self.occupants.stable_ids else None) or line.nick
-        native_id = ids.line_id(
-            stanza_id=line.stanza_id if self.stanza_ids else None,
-            sender=sender,
-            message_id=line.message_id,
-            stamp=when,
-        )
+        if history and line.subject is None:
+            self.oldest = when if self.oldest is None else min(when, self.oldest)
+        stanza_id = line.stanza_id if self.stanza_ids else None
+        native_id = ids.line_id(stanza_id=stanza_id, sender=line.nick, message_id=line.message_id, stamp=when)
         if self._in_history and line.subject is None and line.stamp is None:
             # A live line; so this service leaves out the subject that would end its history.
             self._history_ended()
@@ -270,6 +285,9 @@ class Room:
             log.debug("observer", room=self.jid, observer=own.jid if own else None)
         self.observer = own
         self.observer_jid = own.jid if own is not None else ""
+        if own is None:
+            self.held.drop()
+            self._blind()
 
     def _refused(self, own: Own, presence: RoomPresence) -> None:
         assert presence.error is not None  # noqa: S101 - read so from a presence of type error
@@ -279,11 +297,17 @@ class Room:
             other = self._recognition.not_wanted(wish)
             if other is not None:
                 self._others_presence(other)
+            self.owns.told(own, None)
+            self.appear(own, own.wears)
         else:
             self._link.ignored("error", "")
 
     def _own_presence(self, own: Own, presence: RoomPresence) -> None:
-        if presence.available:
+        if presence.available and own.present and own.wanted and presence.nick == own.nick != own.wanted:
+            if _OTHER_NICK in presence.codes:
+                self._arrived(own, presence)
+            # Else it only reflects what was shown before another nick was asked for.
+        elif presence.available:
             self._arrived(own, presence)
         elif NICK_CHANGE in presence.codes and presence.new_nick:
             # The presence under the new nick follows; what waits for the nick, waits for that.
@@ -307,12 +331,13 @@ class Room:
         if gathered is not None and (own is self.owns.bot or self.observer is None):
             self._observe(own)
             self._in_history = True
-            self._adopt(gathered)
+            self.held.do(partial(self._adopt, gathered))
         if other is not None and other.nick != nick:
             # The service gave us another nick than we asked for (status 210): the one we wanted is a person's.
             self._others_presence(other)
         if own is self.owns.bot:
             self.bot_gone.clear()
+        self.appear(own, own.wears)
 
     def _gone(self, own: Own, presence: RoomPresence) -> None:
         leaving, nick = own.leaving, own.nick
@@ -358,6 +383,11 @@ class Room:
         people = {nick: presence for nick, presence in gathered.items() if not ours(presence, found=True)}
         self.occupants.replace(people)
         self._link.emit(Roster(self.place, self.occupants.people()))
+        if self._sight is not None:
+            # Not cleared and seen anew: whoever stays, shows all along what they show.
+            self._sight.only(self.jid, people)
+        for presence in people.values():
+            self._look(presence)
 
     def _others_presence(self, presence: RoomPresence) -> None:
         if not presence.nick:
@@ -371,9 +401,25 @@ class Room:
             if gone is not None and cause in (Cause.KICKED, Cause.BANNED):
                 self._removed(gone.address, gone.nick, presence, cause)
             self._link.emit(*self.occupants.depart(presence))
+            if self._sight is not None and NICK_CHANGE in presence.codes and presence.new_nick:
+                self._sight.renamed(self.jid, presence.nick, presence.new_nick)
+            elif self._sight is not None:
+                self._sight.gone(self.jid, presence.nick)
 
     def _person(self, presence: RoomPresence) -> None:
         self._link.emit(*self.occupants.arrive(presence))
+        self._look(presence)
+
+    def _look(self, presence: RoomPresence) -> None:
+        """See what somebody shows who is there."""
+        occupant = self.occupants.get(presence.nick)
+        if self._sight is not None and occupant is not None and presence.shown is not None:
+            self._sight.seen(self.jid, presence.nick, occupant.address, presence.shown)
+
+    def _blind(self) -> None:
+        """Nothing is seen any more."""
+        if self._sight is not None:
+            self._sight.cleared(self.jid)
 
     def _removed(self, target: Address, name: str, presence: RoomPresence, cause: Cause) -> None:
         """Somebody was kicked or banned: an event, unless it was one of ours who did it."""
@@ -407,17 +453,23 @@ class Room:
             changes: tuple[Reaction, ...] = tuple(self._ids.react(target, keys, sender.address))
             for change in changes:
                 sign = "-" if change.withdrawn else "+"
-                self._event(f"{native_id}/{sign}{change.key}", sender, when, change)
+                self._event(f"{native_id}/{sign}{change.key}", sender, when, change, hops=line.hops)
         elif line.content is not None:
             content = self._ids.resolve(line.content, sender.address)
             protection = Protection.END_TO_END if line.encrypted else Protection.NONE
-            self._event(native_id, sender, when, content, protection)
+            self._event(native_id, sender, when, content, protection, line.hops)
 
     def _event(
-        self, native_id: str, sender: Person, when: float, content: Content, protection: Protection = Protection.NONE
+        self,
+        native_id: str,
+        sender: Person,
+        when: float,
+        content: Content,
+        protection: Protection = Protection.NONE,
+        hops: int = HOPS,
     ) -> None:
         origin = Origin(self.place.network, native_id)
-        self._link.emit(Event(origin, self.place, sender, when, content, protection=protection))
+        self._link.emit(Event(origin, self.place, sender, when, content, protection=protection, hops=hops))
 
     def _subject(self, line: Line) -> None:
         text = line.subject.text if line.subject is not None else ""

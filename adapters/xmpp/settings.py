@@ -13,6 +13,30 @@ DEFAULT_PORT = 5347
 _SERVER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/@]+)(?::(?P<port>[0-9]{1,5}))?")
 
 
+def host_and_port(value: str, port: int, example: str) -> tuple[str, int]:
+    """Host, as it is written, and port of a server. Raises `ValueError` saying what to write instead."""
+    found = _SERVER.fullmatch(value)
+    number = int(found["port"] or port) if found is not None else 0
+    if found is None or not 0 < number < 65536:
+        raise ValueError(f"{value!r} is not HOST:PORT; write for example {example}:{port}")
+    return found["host"], number
+
+
+def bot_nick(value: str) -> str:
+    """What the bot is called in rooms, as servers write it. Raises `ValueError` saying what to write instead."""
+    found = nicks.nick(value)
+    if found is None:
+        raise ValueError(f"{value!r} cannot be a nick in a room; write a word, for example rialto")
+    return found
+
+
+def _domain(value: str, before: str = "") -> str:
+    parsed = ids.jid(value)
+    if parsed.local or parsed.resource or not parsed.domain:
+        raise ValueError(f"{value!r} is not a domain; write for example {before}{parsed.domain or 'example.org'}")
+    return str(parsed.domain)
+
+
 class XmppSettings(BaseModel):
     """One XMPP server, attached as an external component (XEP-0114)."""
 
@@ -25,33 +49,26 @@ class XmppSettings(BaseModel):
     domain: str = Field(description="The component's own domain, in which puppets live: bridge.example.org.")
     secret: SecretStr = Field(description="The component's secret, as it stands in the server's configuration.")
     nick: str = Field(default="rialto", description="What the bot is called in rooms.")
-
-    @field_validator("mode", mode="before")
-    @classmethod
-    def _component_only(cls, value: object) -> object:
-        if value == "client":
-            raise ValueError(
-                "mode: client (an ordinary account, without the server's administrator) comes later; "
-                "write mode: component, or leave it out"
-            )
-        return value
+    people: list[str] = Field(
+        default_factory=list,
+        description="Other domains whose people belong to this server, besides the one that the component is part of.",
+    )
 
     @field_validator("server")
     @classmethod
     def _host_and_port(cls, value: str) -> str:
-        found = _SERVER.fullmatch(value)
-        port = int(found["port"] or DEFAULT_PORT) if found is not None else 0
-        if found is None or not 0 < port < 65536:
-            raise ValueError(f"{value!r} is not HOST:PORT; write for example 127.0.0.1:{DEFAULT_PORT}")
-        return f"{found['host']}:{port}"
+        host, port = host_and_port(value, DEFAULT_PORT, "127.0.0.1")
+        return f"{host}:{port}"
 
     @field_validator("domain")
     @classmethod
     def _own_domain(cls, value: str) -> str:
-        parsed = ids.jid(value)
-        if parsed.local or parsed.resource:
-            raise ValueError(f"{value!r} is not a domain; write for example bridge.{parsed.domain}")
-        return str(parsed.domain)
+        return _domain(value, "bridge.")
+
+    @field_validator("people")
+    @classmethod
+    def _domains(cls, value: list[str]) -> list[str]:
+        return [_domain(domain) for domain in value]
 
     @field_validator("secret")
     @classmethod
@@ -63,10 +80,13 @@ class XmppSettings(BaseModel):
     @field_validator("nick")
     @classmethod
     def _a_nick(cls, value: str) -> str:
-        found = nicks.nick(value)
-        if found is None:
-            raise ValueError(f"{value!r} cannot be a nick in a room; write a word, for example rialto")
-        return found
+        return bot_nick(value)
+
+    @property
+    def home(self) -> frozenset[str]:
+        """The domains whose people belong to this server: the component's parent domain, and those of `people`."""
+        parent = self.domain.partition(".")[2]
+        return frozenset({*self.people, *filter(None, (parent,))})
 
     @property
     def address(self) -> tuple[str, int]:

@@ -15,9 +15,10 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from adapters.xmpp import outbound
-from adapters.xmpp.component import Component, protocol
+from adapters.xmpp.component import Component
 from adapters.xmpp.errors import stream_failure
 from adapters.xmpp.sanitise import Unsendable, checked
+from adapters.xmpp.wire import protocol
 from bridge.contract import SendError
 from bridge.model.result import Failure, Reason
 
@@ -100,7 +101,6 @@ class Stream:
         self._component: Component | None = None
         self._backoff = Backoff(*PAUSES)
         self._closing = False
-        self._paused = False
 
     @property
     def is_open(self) -> bool:
@@ -124,14 +124,8 @@ class Stream:
 
     def pause(self, on: bool) -> None:
         """Stop reading, or go on: for those who cannot keep up with what comes in."""
-        transport = self._component.transport if self._component is not None else None
-        if transport is None or transport.is_closing() or on is self._paused:
-            return
-        self._paused = on
-        if on:
-            transport.pause_reading()
-        else:
-            transport.resume_reading()
+        if self._component is not None:
+            self._component.pause(on)
 
     async def run(self) -> None:
         """Keep a stream, until cancelled or closed."""
@@ -163,7 +157,7 @@ class Stream:
     async def _connection(self) -> tuple[str, str]:
         """One connection, from first to last. Gives condition and text of its end."""
         component = Component(self._account.domain, self._account.secret, self._listener)
-        self._component, self._paused = component, False
+        self._component = component
         try:
             async with asyncio.timeout(CONNECT_WITHIN):
                 await self._connector(lambda: protocol(component))

@@ -43,7 +43,7 @@ def rialto(
 
 
 app.command(epilog=examples("rialto run", "rialto run -c /etc/rialto/config.yaml"))(run)
-app.command(epilog=examples("rialto check", "rialto check -c /etc/rialto/config.yaml"))(check)
+app.command(epilog=examples("rialto check", "rialto check --online -c /etc/rialto/config.yaml"))(check)
 app.command(epilog=examples("rialto registration home -o rialto.yaml", "rialto registration office"))(registration)
 app.command(
     epilog=examples(

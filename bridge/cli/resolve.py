@@ -9,9 +9,9 @@ import typer
 from rich.table import Table
 
 from bridge.cli.common import CONFIG_FILE, Code, ConfigFile, cell, console, fail, load_or_exit
-from bridge.config import Attachment, Config, names
+from bridge.config import Attachment, Config, directory, names
 from bridge.config.mistakes import guess
-from bridge.model.address import Address, AddressError, Person, Place
+from bridge.model.address import NETWORK_NAME, Address, AddressError, Person, Place
 from bridge.names import Kind, Names
 
 _MATRIX_ID = 255
@@ -36,7 +36,9 @@ class Form:
 
 
 def resolve(
-    address: Annotated[str, typer.Argument(help="NETWORK:ID, for example libera:kestrel.")],
+    address: Annotated[
+        str, typer.Argument(help="NETWORK:ID, for example libera:kestrel; or a person's bare id, as bo@example.org.")
+    ],
     config: ConfigFile = CONFIG_FILE,
     room: Annotated[
         bool, typer.Option("--room", help="It is a room; without it, only ids that begin with #, !, & or + are.")
@@ -51,14 +53,8 @@ def resolve(
     A puppet's id may be given as well: it is read back to the person behind it. No network is asked.
     """
     loaded = load_or_exit(config)
-    try:
-        wanted = Address.parse(address)
-    except AddressError as error:
-        fail(str(error), Code.USAGE)
-    attachment = loaded.networks.get(wanted.network)
-    if attachment is None:
-        hint = guess(wanted.network, list(loaded.networks), "networks are")
-        fail(f"no network is called {wanted.network!r}; {hint}", Code.USAGE)
+    wanted = _wanted(address, loaded)
+    attachment = loaded.networks[wanted.network]
     known = names(loaded)
     is_room = room or wanted.native[0] in ROOM_SIGNS
     try:
@@ -76,14 +72,32 @@ def resolve(
     console().print(table)
 
 
+def _wanted(address: str, config: Config) -> Address:
+    """What was written, as an address on a configured network."""
+    network, colon, _ = address.partition(":")
+    if colon and NETWORK_NAME.fullmatch(network):
+        try:
+            wanted = Address.parse(address)
+        except AddressError as error:
+            fail(str(error), Code.USAGE)
+        if wanted.network not in config.networks:
+            hint = guess(wanted.network, list(config.networks), "networks are")
+            fail(f"no network is called {wanted.network!r}; {hint}", Code.USAGE)
+        return wanted
+    try:
+        return directory(config.networks).find(address)
+    except ValueError as error:
+        fail(str(error), Code.USAGE)
+
+
 def _behind(wanted: Address, is_room: bool, at: Attachment, known: Names) -> Address | Place | None:
     """Whose puppet, or which room's stand-in, this is; None for a native of the network."""
     native, domain = wanted.native, _text(at, "domain")
     try:
-        if at.kind == Kind.XMPP and native.lower().endswith(f"@{domain}".lower()):
+        if domain and at.kind == Kind.XMPP and native.lower().endswith(f"@{domain}".lower()):
             return known.from_xmpp_local(native[: -len(domain) - 1].lower())
         prefix = _prefix(at)
-        if at.kind == Kind.MATRIX and native.endswith(f":{domain}") and native[1:].startswith(prefix):
+        if domain and at.kind == Kind.MATRIX and native.endswith(f":{domain}") and native[1:].startswith(prefix):
             return known.from_matrix_local(native[1 : -len(domain) - 1], prefix)
     except ValueError as error:
         kind = "room" if is_room else "person"
@@ -92,13 +106,13 @@ def _behind(wanted: Address, is_room: bool, at: Attachment, known: Names) -> Add
 
 
 def _canonical(wanted: Address, is_room: bool, at: Attachment) -> Address | Place:
-    """As the adapter would call it. People are folded roughly: what their network would do is for it to say."""
+    """As the adapter would call it, as far as that is known without asking the network."""
     if is_room:
         return Place(wanted.network, at.factory.place(wanted.native, at.settings))
-    if at.kind == Kind.MATRIX:
-        return wanted
-    bare, slash, resource = wanted.native.partition("/" if at.kind == Kind.XMPP else "\0")
-    return Address(wanted.network, bare.lower() + slash + resource)
+    if at.kind == Kind.XMPP and "/" in wanted.native:
+        bare, slash, resource = wanted.native.partition("/")
+        return Address(wanted.network, bare.lower() + slash + resource)  # the occupant of a room
+    return Address(wanted.network, at.factory.person(wanted.native, at.settings))
 
 
 def forms(who: Address | Place, name: str | None, config: Config, known: Names) -> Iterator[Form]:
@@ -106,6 +120,8 @@ def forms(who: Address | Place, name: str | None, config: Config, known: Names) 
     for at in config.networks.values():
         if at.name == who.network:
             yield Form(at.name, at.kind, who.native, "is at home here")
+        elif at.kind != Kind.IRC and not _text(at, "domain"):
+            yield Form(at.name, at.kind, "-", "has no puppets: the bot's account speaks for people")
         elif at.kind == Kind.XMPP:
             yield Form(at.name, at.kind, f"{known.xmpp_local(who)}@{_text(at, 'domain')}", "JID")
         elif at.kind == Kind.MATRIX:
@@ -116,7 +132,12 @@ def forms(who: Address | Place, name: str | None, config: Config, known: Names) 
         elif isinstance(who, Address):
             shown = Person(who, name or _own_name(who, config.networks[who.network]))
             first, *others = islice(known.irc_nicks(shown, _NICK), _CANDIDATES)
-            yield Form(at.name, at.kind, first, f"nick; if it is taken: {', '.join(others)}, ...")
+            bot = _text(at, "nick")
+            # A nick is theirs only while their puppet bears it; elsewhere it may be anybody's.
+            note = f"nick of their puppet, where there is one ({', '.join(others)}, ... if it is taken); "
+            yield Form(
+                at.name, at.kind, first, f"{note}always: /msg {bot} {directory(config.networks).written(who)} ..."
+            )
         else:
             yield Form(at.name, at.kind, "-", "rooms of other networks have no name here")
 

@@ -2,8 +2,8 @@
 
 from bridge.config.loading import load
 from bridge.config.mistakes import ConfigError, Mistake
-from bridge.config.model import Attachment, Config, names
+from bridge.config.model import Attachment, Config, directory, names
 from bridge.config.schema import Http, Log
 from bridge.config.values import Listen
 
-__all__ = ["Attachment", "Config", "ConfigError", "Http", "Listen", "Log", "Mistake", "load", "names"]
+__all__ = ["Attachment", "Config", "ConfigError", "Http", "Listen", "Log", "Mistake", "directory", "load", "names"]

@@ -9,10 +9,11 @@ from pydantic import BaseModel, SecretStr
 
 from bridge.config.mistakes import guess
 from bridge.config.model import Attachment
-from bridge.config.schema import FEDERATED, PlaceSection
+from bridge.config.schema import FEDERATED, PlaceSection, RulesSection
 from bridge.config.shape import Loc
 from bridge.contract import Factory
-from bridge.model.address import NETWORK_NAME, Place
+from bridge.directory import Directory
+from bridge.model.address import NETWORK_NAME, Address, Place
 from bridge.model.room import Member, Room
 from bridge.names import Kind
 from bridge.rules import Pattern, Rules
@@ -56,13 +57,13 @@ class Assembly:
         self.problems: list[Problem] = []
 
     def networks(self, sections: Mapping[str, BaseModel], factories: Mapping[str, Factory]) -> Mapping[str, Attachment]:
-        """The attachments, in the order of the file."""
+        """The attachments, in the order of the file. `factories`: by network."""
         kinds: dict[str, str] = {name: getattr(section, "kind") for name, section in sections.items()}  # noqa: B009  the model is made at run time
         owners = self._owners(sections, kinds)
         self._distinct(sections, kinds)
         return MappingProxyType(
             {
-                name: Attachment(name, kinds[name], factories[kinds[name]], section, owners.get(kinds[name]) == name)
+                name: Attachment(name, kinds[name], factories[name], section, owners.get(kinds[name]) == name)
                 for name, section in sections.items()
             }
         )
@@ -150,19 +151,40 @@ class Assembly:
             text = "nothing can cross: let one place be `direction: out` or `both`, and another `in` or `both`"
             self.problems.append((("rooms", room), text))
 
-    def rules(self, use: Sequence[str] | None, deny: Sequence[str], networks: Mapping[str, Attachment]) -> Rules:
+    def rules(self, section: RulesSection, networks: Mapping[str, Attachment]) -> Rules:
         """The access rules; a pattern that is limited to a network needs that network."""
-        for key, patterns in (("use", use or ()), ("deny", deny)):
-            for index, text in enumerate(patterns):
-                try:
-                    network = Pattern.parse(text).network
-                except ValueError as error:
-                    self.problems.append((("rules", key, index), str(error)))
-                    continue
-                if network is not None and network not in networks:
-                    words = f"no network is called {network!r}; " + guess(network, list(networks), "networks are")
-                    self.problems.append((("rules", key, index), words))
-        return Rules() if self.problems else Rules.parse(use, deny)
+        written = {"use": section.use, "deny": section.deny, "dm": section.dm, "bots": section.bots}
+        for key, patterns in written.items():
+            self._patterns(key, patterns or (), networks)
+        if self.problems:
+            return Rules()
+        parsed = {
+            key: None if patterns is None else tuple(map(Pattern.parse, patterns)) for key, patterns in written.items()
+        }
+        return Rules(
+            parsed["use"], parsed["deny"] or (), parsed["dm"], parsed["bots"] or (), dm_per_hour=section.dm_per_hour
+        )
+
+    def _patterns(self, key: str, patterns: Sequence[str], networks: Mapping[str, Attachment]) -> None:
+        for index, text in enumerate(patterns):
+            try:
+                network = Pattern.parse(text).network
+            except ValueError as error:
+                self.problems.append((("rules", key, index), str(error)))
+                continue
+            if network is not None and network not in networks:
+                words = f"no network is called {network!r}; " + guess(network, list(networks), "networks are")
+                self.problems.append((("rules", key, index), words))
+
+    def admins(self, written: Sequence[str], found: Directory) -> tuple[Address, ...]:
+        """The people who are told what an operator must know."""
+        addresses = []
+        for index, text in enumerate(written):
+            try:
+                addresses.append(found.find(text))
+            except ValueError as error:
+                self.problems.append((("admins", index), str(error)))
+        return tuple(addresses)
 
     def store(self, url: str, folder: Path) -> str:
         """The URL with its path made absolute."""

@@ -13,11 +13,11 @@ from bridge.config.assemble import Assembly, network_name, plain
 from bridge.config.document import read_document
 from bridge.config.explain import dotted, explain, mistake, unknown
 from bridge.config.mistakes import ConfigError, Mistake, guess, listed
-from bridge.config.model import Config
+from bridge.config.model import Config, directory
 from bridge.config.schema import Base, network_model, settings_model
 from bridge.config.shape import below, is_secret, unforbidden
 from bridge.config.sources import Environment, ValueFiles, merged, network_names, stray_variables
-from bridge.contract import Factory
+from bridge.contract import Factory, Moded
 from bridge.names import Kind
 from bridge.registry import RegistryError, installed
 
@@ -48,9 +48,10 @@ class _Loading:
         self._env = env
         self._known = known
         self._mistakes: list[Mistake] = []
+        self._factories: Mapping[str, Factory] = {}
 
     def run(self) -> Config:
-        factories = self._kinds()
+        factories = self._factories = self._kinds()
         model = settings_model({name: network_model(factory) for name, factory in factories.items()})
         stray, warnings = stray_variables(model, self._env)
         self._mistakes += stray
@@ -69,6 +70,7 @@ class _Loading:
     def _kinds(self) -> dict[str, Factory]:
         """The factory of every network that names an installed kind; the others are mistakes and left out."""
         found: dict[str, Factory] = {}
+        modes = network_names(self._data, self._env, "mode")
         for name, kind in network_names(self._data, self._env).items():
             wrong = network_name(name)
             if wrong is not None:
@@ -82,8 +84,22 @@ class _Loading:
             elif kind not in list(Kind):
                 self._wrong(("networks", name, "kind"), f"there is no naming scheme for kind {kind!r} yet")
             else:
-                found[name] = self._known[kind]
+                factory = self._moded(name, self._known[kind], modes.get(name))
+                if factory is not None:
+                    found[name] = factory
         return found
+
+    def _moded(self, name: str, factory: Factory, mode: Any) -> Factory | None:
+        """The factory of the way to attach that is written, if the kind has several; None if there is no such way."""
+        if not isinstance(factory, Moded):
+            return factory
+        known = dict(factory.modes)
+        if mode is None:
+            return next(iter(known.values()))
+        if not isinstance(mode, str) or mode not in known:
+            self._wrong(("networks", name, "mode"), f"write {' or '.join(known)}")
+            return None
+        return known[mode]
 
     def _wrong(self, loc: tuple[str | int, ...], text: str) -> None:
         self._mistakes.append(mistake(loc, text, self._file, self._env))
@@ -119,14 +135,15 @@ class _Loading:
         assembly = Assembly()
         section: BaseModel = getattr(settings, "networks")  # noqa: B009  the model is made at run time
         sections = {name: getattr(section, f"network_{name}") for name in data["networks"]}
-        networks = assembly.networks(sections, self._known)
+        networks = assembly.networks(sections, self._factories)
         parts = {
             "path": self._path,
             "store": assembly.store(settings.store, self._path.parent),
             "http": settings.http,
             "networks": networks,
             "rooms": assembly.rooms(settings.rooms, networks, data.get("rooms", {})),
-            "rules": assembly.rules(settings.rules.use, settings.rules.deny, networks),
+            "rules": assembly.rules(settings.rules, networks),
+            "admins": assembly.admins(settings.admins, directory(networks)),
             "keep_bodies": settings.keep_bodies,
             "keep_map": settings.keep_map,
             "log": settings.log,
@@ -139,12 +156,13 @@ class _Loading:
 
     def _warnings(self, model: type[Base], settings: Base, data: dict[str, Any]) -> Iterator[str]:
         if not settings.rooms:
-            yield f"{self._file}: rooms: there are none, so nothing is bridged"
+            yield f"{self._file}: rooms: there are none, so that only private messages cross"
         if settings.http.public_url is not None:
             yield f"{self._file}: http.public_url: nothing uses it yet; links to files come later"
         for loc, value in _secrets(model, data):
             if str(plain(value)).startswith(PLACEHOLDER):
-                yield f"{self._file}: {dotted(loc)}: is the example's; make your own: openssl rand -hex 32"
+                hint = "what you choose yourself: openssl rand -hex 32"
+                yield f"{self._file}: {dotted(loc)}: is the example's: write your own ({hint})"
         mode = stat.S_IMODE(self._path.stat().st_mode)
         if mode & stat.S_IROTH and (written := [dotted(loc) for loc, _ in _secrets(model, self._data)]):
             yield (

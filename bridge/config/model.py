@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from bridge.config.schema import Http, Log
 from bridge.contract import Context, Factory
+from bridge.directory import Directory, Entry
+from bridge.model.address import Address
 from bridge.model.room import Room
 from bridge.names import Kind, Named, Names
 from bridge.rules import Rules
@@ -41,6 +44,7 @@ class Config:
     networks: Mapping[str, Attachment]
     rooms: tuple[Room, ...]
     rules: Rules
+    admins: tuple[Address, ...]
     keep_bodies: int
     keep_map: int
     log: Log
@@ -59,3 +63,11 @@ class Config:
 def names(config: Config) -> Names:
     """The naming schemes over the configured networks."""
     return Names(Named(each.name, Kind(each.kind), each.default) for each in config.networks.values())
+
+
+def directory(networks: Mapping[str, Attachment]) -> Directory:
+    """How people are found by what somebody writes, over the configured networks."""
+    return Directory(
+        Entry(each.name, Kind(each.kind), partial(each.factory.person, settings=each.settings), default=each.default)
+        for each in networks.values()
+    )

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from bridge.config.schema import Base, PlaceSection, network_model
 from bridge.config.shape import choices, described, fields_of, models
 from bridge.config.values import Written
-from bridge.contract import Factory
+from bridge.contract import Factory, Moded
 from bridge.registry import installed
 
 INTRODUCTION = """\
@@ -50,7 +50,11 @@ def page(factories: Mapping[str, Factory]) -> str:
     for key in ("http", "rules", "log"):
         parts += _tree(f"`{key}`", key, models(fields_of(Base)[key].annotation)[0])
     for kind in sorted(factories):
-        parts += _tree(f"`networks.NAME`, kind {kind}", f"networks.NAME ({kind})", network_model(factories[kind]))
+        factory = factories[kind]
+        modes = dict(factory.modes) if isinstance(factory, Moded) else {"": factory}
+        for mode, each in modes.items():
+            which = f"{kind}, mode {mode}" if mode else kind
+            parts += _tree(f"`networks.NAME`, kind {which}", f"networks.NAME ({which})", network_model(each))
     parts += _section("`rooms.NAME.NETWORK`", PlaceSection)
     return "\n".join(parts) + "\n"
 

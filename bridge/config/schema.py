@@ -23,6 +23,7 @@ from bridge.config.values import Duration, Listen, ListenOn, PublicUrl, StoreUrl
 from bridge.contract import Factory
 from bridge.model.room import Direction
 from bridge.names import Kind
+from bridge.rules import DM_PER_HOUR
 
 PREFIX = "RIALTO_"
 DELIMITER = "__"
@@ -32,7 +33,6 @@ FEDERATED = frozenset({Kind.XMPP, Kind.MATRIX})
 
 NOT_YET: Mapping[tuple[str, ...], str] = {
     ("http", "public_listen"): "a second listener is not supported yet; leave the key out",
-    ("rules", "dm"): "conversations between two people are not bridged yet; leave the key out",
     ("networks", "*", "default"): "only networks of the kinds matrix and xmpp own bare domains; leave the key out",
 }
 """Keys that are known, but would do nothing where they stand; ``*`` is any name."""
@@ -74,11 +74,27 @@ class RulesSection(Strict):
 
     use: list[str] | None = Field(
         default=None,
-        description="Only these people are bridged. Without it, everybody in the configured rooms is.",
+        description="Only these people may use the bridge. Without it, everybody in the configured rooms may, and the "
+        "people of the attached servers' own domains and of the attached IRC networks.",
     )
     deny: list[str] = Field(
         default=[],
-        description="These people are never bridged; goes before `use`.",
+        description="These people are never bridged, and nobody can write to them; goes before `use`.",
+    )
+    dm: list[str] | None = Field(
+        default=None,
+        description="Of those who may use the bridge, only these may start private conversations. Whoever was written "
+        "to may answer. Without it, all may.",
+    )
+    dm_per_hour: int = Field(
+        default=DM_PER_HOUR,
+        ge=0,
+        le=100_000,
+        description="How many private conversations one person may start within an hour.",
+    )
+    bots: list[str] = Field(
+        default=[],
+        description="Other bridges and bots: nothing of what they say is bridged, so that no message goes in circles.",
     )
 
 
@@ -144,6 +160,11 @@ class Base(BaseSettings):
         description="Rooms by name: for each network the place, or places, that are bridged into one conversation.",
     )
     rules: RulesSection = RulesSection()
+    admins: list[str] = Field(
+        default=[],
+        description="Who is told, in private, what an operator must know, for example that messages go in circles: "
+        "`bo@example.org`, `@ana:example.org` or `NETWORK:NICK`.",
+    )
     keep_bodies: Duration = Field(
         default=3_600,
         description="How long message texts are kept after everybody has them, or will not get them.",

@@ -64,8 +64,11 @@ def written_in(loc: Loc, env: Mapping[str, str]) -> str | None:
     return next((name for upper, name in names.items() if loc and upper.startswith(inside)), None)
 
 
-def network_names(data: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
-    """The kinds of all networks, by name, as written in the file and over it in the environment; None if missing."""
+def network_names(data: Mapping[str, Any], env: Mapping[str, str], key: str = "kind") -> dict[str, Any]:
+    """The kinds of all networks, by name, as written in the file and over it in the environment; None if missing.
+
+    Likewise another `key` that all networks of a kind have: ``mode``.
+    """
     kinds: dict[str, Any] = {}
     parts = [
         data.get("networks"),
@@ -73,14 +76,14 @@ def network_names(data: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, 
     ]
     for networks in parts:
         for name, section in networks.items() if isinstance(networks, dict) else ():
-            kinds[name] = section.get("kind", kinds.get(name)) if isinstance(section, dict) else None
+            kinds[name] = section.get(key, kinds.get(name)) if isinstance(section, dict) else None
     inside = variable(["networks"]).lower() + DELIMITER
     for variable_name, value in env.items():
         if not variable_name.lower().startswith(inside) or not value:
             continue
         name, _, rest = variable_name.lower().removeprefix(inside).partition(DELIMITER)
         section = decoded(value) if not rest else None
-        kind = value if rest == "kind" else section.get("kind") if isinstance(section, dict) else None
+        kind = value if rest == key else section.get(key) if isinstance(section, dict) else None
         kinds[name] = kind or kinds.get(name)
     return kinds
 

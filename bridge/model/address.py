@@ -6,7 +6,7 @@ one configured attachment, which stands where a domain would stand.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Self
 from urllib.parse import quote, unquote_to_bytes
@@ -98,10 +98,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An address and the name its owner shows right now: a display name or a nick, as the network spells it."""
+    """An address and the name its owner shows right now: a display name or a nick, as the network spells it.
+
+    `stands_for` is set for a puppet that another gateway made: the identity (`bridge.contract.Identifying`) of the
+    person it stands for, as that gateway says on the wire.
+    """
 
     address: Address
     name: str
+    stands_for: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.address})"

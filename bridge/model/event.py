@@ -32,7 +32,8 @@ class Event:
     """Something said or done once.
 
     `when` is the original time in seconds since the epoch (UTC). `id` is given by the journal, time-sortable and
-    unique; until then it is empty.
+    unique; until then it is empty. `to` is set for what was said in private: the foreign person it is for. `place` is
+    then the conversation with the sender (`PlaceKind.USER`, the sender's own native id), where an answer would go.
     """
 
     origin: Origin
@@ -43,6 +44,7 @@ class Event:
     id: str = ""
     protection: Protection = Protection.NONE
     hops: int = HOPS
+    to: Address | None = None
 
 
 class Cause(StrEnum):

@@ -43,6 +43,8 @@ def subject(who: Address | Place) -> Address | Place:
     """
     if not who.native:
         raise ValueError("an empty native id has no name")
+    if any(character in who.native for character in "\x00\r\n"):
+        raise ValueError("no native id holds a line end: it could not even be written down")
     who.native.encode()  # refuses lone surrogates with a UnicodeEncodeError, which is a ValueError
     if isinstance(who, Place) and who.kind is PlaceKind.USER:
         return Address(who.network, who.native)

@@ -8,7 +8,9 @@ times as long for a write alone, 40 times for many at once (benchmarks/store_com
 """
 
 import asyncio
+import os
 import queue
+import stat
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -151,6 +153,7 @@ def _prepare(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         raise StoreError(f"store: {parsed.get_backend_name()} is not supported yet; write sqlite:///rialto.db")
     try:
+        _only_ours(Path(parsed.database or ""))
         engine = create_engine(parsed)
         event.listen(engine, "connect", _set_up_sqlite)
         with engine.begin() as connection:
@@ -159,6 +162,16 @@ def _prepare(url: str) -> Engine:
         cause = getattr(error, "orig", None) or error
         raise StoreError(f"store: cannot open {parsed.database}: {cause}") from error
     return engine
+
+
+def _only_ours(path: Path) -> None:
+    """Nobody else on the machine may read what people said: SQLite's companion files take over the file's mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreError(f"store: cannot open {path}: {error.strerror or error}") from error
+    if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        log.warning("others on this machine can read the store; run: chmod 600", store=str(path))
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

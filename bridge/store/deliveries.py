@@ -1,7 +1,7 @@
 """Queries of the lanes: what waits, what is being sent, how it ended."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,9 +79,32 @@ def waiting(connection: Connection, place: Place, after: int, most: int, now: fl
     return found
 
 
-def numbers(connection: Connection) -> dict[tuple[str, str], int]:
-    """The highest number given in each lane, by network and place."""
-    return newest(connection, delivery, delivery.c.seq)
+def people_waited_for(connection: Connection) -> list[Place]:
+    """The people for whom private messages wait."""
+    rows = connection.execute(
+        select(delivery.c.network, delivery.c.place)
+        .where(text(IS_OPEN), delivery.c.place_kind == PlaceKind.USER.value)
+        .distinct()
+    )
+    return [Place(row.network, row.place, PlaceKind.USER) for row in rows]
+
+
+def numbers(connection: Connection, places: Iterable[Place]) -> dict[tuple[str, str], int]:
+    """The highest number given in the lane of each of these places, by network and native id."""
+    found = newest(connection, delivery, delivery.c.seq, places)
+    return {(place.network, place.native): number for place, number in found.items()}
+
+
+def give_up(connection: Connection, networks: Sequence[str], failure: Failure, now: float) -> int:
+    """End the private messages to networks that are not among these any more. Returns how many there were."""
+    gone = connection.execute(
+        select(delivery.c.event_id, delivery.c.network, delivery.c.place).where(
+            text(IS_OPEN), delivery.c.place_kind == PlaceKind.USER.value, delivery.c.network.not_in(networks)
+        )
+    ).all()
+    for row in gone:
+        _end(connection, row.event_id, Place(row.network, row.place, PlaceKind.USER), State.FAILED, now, failure)
+    return len(gone)
 
 
 def begin(connection: Connection, each: Delivery, pieces: Sequence[Piece], now: float) -> None:
@@ -229,7 +252,12 @@ def _set_aside(connection: Connection, row: Row[Any], place: Place, error: Value
 
 
 def _at(place: Place) -> ColumnElement[bool]:
-    return and_(delivery.c.network == place.network, delivery.c.place == place.native)
+    # A room and a person may have the same native id.
+    return and_(
+        delivery.c.network == place.network,
+        delivery.c.place == place.native,
+        delivery.c.place_kind == place.kind.value,
+    )
 
 
 def _is(each: Delivery) -> ColumnElement[bool]:

@@ -1,12 +1,12 @@
 """Queries of the journal: taking events in, once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, text
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bridge.delivery import Delivery, mint
-from bridge.model.address import Address
+from bridge.model.address import Address, Place
 from bridge.model.event import Event
 from bridge.store import codec
 from bridge.store.newest import newest
@@ -52,9 +52,9 @@ def set_aside(connection: Connection, each: Event, error: str, now: float) -> No
     )
 
 
-def last_seen(connection: Connection) -> dict[tuple[str, str], float]:
-    """When the newest event of each place was said, by network and place."""
-    return newest(connection, event, event.c.when)
+def last_seen(connection: Connection, places: Iterable[Place]) -> dict[Place, float]:
+    """When the newest event of each of these places was said."""
+    return newest(connection, event, event.c.when, places)
 
 
 def long_names(connection: Connection, longer: int) -> list[Address]:

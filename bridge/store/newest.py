@@ -1,22 +1,20 @@
-"""The highest value of each place, without reading all rows: history is long, places are few."""
+"""The highest value of some places, without reading all rows: history is long."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, select
 
+from bridge.model.address import Place
 
-def newest(connection: Connection, table: Table, value: Column[Any]) -> dict[tuple[str, str], Any]:
-    """The highest `value` by network and place. The table must have an index over network, place and that column.
 
-    Goes from one place to the next through the index, a look or two each, where a GROUP BY would read every row.
-    """
-    network, place = table.c.network, table.c.place
-    last = select(network, place, value).order_by(network.desc(), place.desc(), value.desc()).limit(1)
-    found: dict[tuple[str, str], Any] = {}
-    row = connection.execute(last).first()
-    while row is not None:
-        found[row[0], row[1]] = row[2]
-        # Two looks, since SQLite does not search an index by (network, place) < (?, ?) to its full depth.
-        here = connection.execute(last.where(network == row[0], place < row[1])).first()
-        row = here or connection.execute(last.where(network < row[0])).first()
+def newest(connection: Connection, table: Table, value: Column[Any], places: Iterable[Place]) -> dict[Place, Any]:
+    """The highest `value` of each of these places that has any. The table must have an index over network, place and
+    that column: one look each, where a GROUP BY would read every row."""
+    found: dict[Place, Any] = {}
+    for place in places:
+        here = table.c.network == place.network, table.c.place == place.native
+        row = connection.execute(select(value).where(*here).order_by(value.desc()).limit(1)).first()
+        if row is not None:
+            found[place] = row[0]
     return found

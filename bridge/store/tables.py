@@ -119,6 +119,15 @@ barred = Table(
     Column("by", String),
 )
 
+# Who has written to whom in private: either may go on, whatever the rules say of starting (`keep_map`).
+conversation = Table(
+    "conversation",
+    metadata,
+    Column("one", String, primary_key=True),
+    Column("other", String, primary_key=True),
+    Column("last", Float, nullable=False),
+)
+
 # The topic as last seen in the place, the one still to be set there, and what was heard and has not taken effect yet.
 topic = Table(
     "topic",

@@ -1,14 +1,16 @@
 """Real servers for the tests of this folder. How to use them:
 
-* `prosody`, `ngircd`, `inspircd`, `synapse` are running servers, shared by all tests of the session, started when a
-  test first asks for one. What they offer stands in `bridge.demo.servers`. Share them politely: rooms, channels,
+* `prosody`, `ngircd`, `inspircd`, `hybrid`, `synapse` are running servers, shared by all tests of the session, started
+  when a test first asks for one. What they offer stands in `bridge.demo.servers`. Share them politely: rooms, channels,
   nicks and accounts of a test carry a name of their own (fixture `unique`).
 * `prosody` has the components ``bridge1.localhost`` ... ``bridge8.localhost``, all with the secret `prosody.components`
   tells; a test takes the one it names, and gives it back by disconnecting.
 * `synapse.appservice` is what is registered there: tokens, port, prefix. Only one test at a time listens on the port.
-* `new_prosody`, `new_ngircd`, `new_inspircd`, `new_synapse` start a server for one test alone, with the arguments of
-  its class: to restart it, to kill it, to configure it otherwise. `new_folder` gives an empty folder that the servers'
-  own users may enter, which those below pytest's `tmp_path` are not.
+* `new_prosody`, `new_ngircd`, `new_inspircd`, `new_hybrid`, `new_synapse` start a server for one test alone, with
+  the arguments of its class: to restart it, to kill it, to configure it otherwise.
+  `new_folder` gives an empty folder that the servers' own
+  users may enter, which those below pytest's `tmp_path` are not.
+* `new_services` links Atheme to an IRC server that was made with ``services=SERVICES_NAME``: accounts, NickServ, SASL.
 * One event loop serves the whole session, tests and fixtures alike (pyproject.toml says so): nothing to declare.
 
 A server that is not installed makes the test fail, and tells what to install; nothing is skipped.
@@ -25,7 +27,17 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bridge.demo.servers import AppService, InspIRCd, NgIRCd, Prosody, Server, Synapse, free_ports
+from bridge.demo.servers import (
+    AppService,
+    HybridIrcd,
+    InspIRCd,
+    NgIRCd,
+    Prosody,
+    Server,
+    Services,
+    Synapse,
+    free_ports,
+)
 
 COMPONENT_SECRET = "component-secret"
 COMPONENTS = {f"bridge{number}.localhost": COMPONENT_SECRET for number in range(1, 9)}
@@ -89,6 +101,13 @@ async def inspircd(new_folder: Callable[[str], Path]) -> AsyncIterator[InspIRCd]
 
 
 @pytest_asyncio.fixture(scope="session")
+async def hybrid(new_folder: Callable[[str], Path]) -> AsyncIterator[HybridIrcd]:
+    """An ircd-hybrid without flood control."""
+    async with HybridIrcd(new_folder("hybrid")) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="session")
 async def synapse(new_folder: Callable[[str], Path]) -> AsyncIterator[Synapse]:
     """A Synapse with one application service, `synapse.appservice`."""
     async with Synapse(new_folder("synapse"), appservice=appservice()) as server:
@@ -142,6 +161,32 @@ def new_inspircd(new_folder: Callable[[str], Path], started: Started) -> Callabl
         server = InspIRCd(new_folder("inspircd"), **arguments)
         await started(server)
         return server
+
+    return make
+
+
+@pytest.fixture
+def new_hybrid(new_folder: Callable[[str], Path], started: Started) -> Callable[..., Awaitable[HybridIrcd]]:
+    """Starts an ircd-hybrid for this test alone; takes the arguments of `HybridIrcd` but for the folder."""
+
+    async def make(**arguments: Any) -> HybridIrcd:
+        server = HybridIrcd(new_folder("hybrid"), **arguments)
+        await started(server)
+        return server
+
+    return make
+
+
+@pytest.fixture
+def new_services(
+    new_folder: Callable[[str], Path], started: Started
+) -> Callable[[InspIRCd | NgIRCd], Awaitable[Services]]:
+    """Starts the services of an IRC server, for this test alone."""
+
+    async def make(ircd: InspIRCd | NgIRCd) -> Services:
+        services = Services(new_folder("services"), ircd)
+        await started(services)
+        return services
 
     return make
 

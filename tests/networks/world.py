@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ FLOOD = {"burst": 1000, "per_second": 1000}
 
 @dataclass
 class Stage:
-    """Servers, the configuration of a Rialto between them, and one room named by `word`."""
+    """Servers, the configuration of a Rialto between them, and one room named by `word`; or the rooms named, if any."""
 
     folder: Path
     word: str
@@ -33,10 +33,11 @@ class Stage:
     ircd: Server
     second: Server | None = None
     extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    rooms: Sequence[str] = ()
+    rooms: Sequence[str] | None = None
+    rules: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.rooms = self.rooms or (self.word,)
+        self.rooms = (self.word,) if self.rooms is None else self.rooms
         self.admin_token = secrets.token_urlsafe(16)
         self.http_port = self.synapse.appservice.port
 
@@ -89,32 +90,24 @@ class Stage:
         rooms = {
             room: {"office": self.muc(room), "home": self.alias(room), "libera": self.channel(room)}
             | ({"oftc": self.channel(room)} if self.second is not None else {})
-            for room in self.rooms
+            for room in self.rooms or ()
         }
         return {
             "store": "sqlite:///rialto.db",
             "http": {"listen": f"127.0.0.1:{self.http_port}", "admin_token": self.admin_token},
             "networks": networks,
             "rooms": rooms,
+            "rules": dict(self.rules),
         }
 
     def write_config(self) -> Path:
-        self.config_file.write_text(yaml.safe_dump(self.settings()))
-        self.config_file.chmod(0o600)
-        return self.config_file
+        return write_config(self.folder, self.settings())
 
     @asynccontextmanager
     async def rialto(self) -> AsyncIterator[Service]:
         """A Rialto in this process, online on all networks and in all rooms."""
-        service = Service(load(self.write_config(), {}))
-        stop = asyncio.Event()
-        task = asyncio.create_task(service.run(stop))
-        try:
-            await until_online(service.status, task)
+        async with running(self.folder, self.settings()) as service:
             yield service
-        finally:
-            stop.set()
-            await task
 
     @asynccontextmanager
     async def process(self) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -152,6 +145,29 @@ class Stage:
         return (self.folder / "rialto.log").read_text(errors="replace")[-6000:]
 
 
+def write_config(folder: Path, settings: Mapping[str, Any]) -> Path:
+    """The settings as a file that only its owner reads."""
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(dict(settings)))
+    file.chmod(0o600)
+    return file
+
+
+@asynccontextmanager
+async def running(folder: Path, settings: Mapping[str, Any]) -> AsyncIterator[Service]:
+    """A Rialto in this process, with its store and its configuration in the folder, online on all networks."""
+    file = await asyncio.to_thread(write_config, folder, settings)
+    service = Service(await asyncio.to_thread(load, file, {}))
+    stop = asyncio.Event()
+    task = asyncio.create_task(service.run(stop))
+    try:
+        await until_online(service.status, task)
+        yield service
+    finally:
+        stop.set()
+        await task
+
+
 def port_of(server: Server) -> int:
     port = getattr(server, "port", None)
     assert isinstance(port, int)
@@ -171,6 +187,14 @@ async def until_online(status: Any, task: asyncio.Task[None], within: float = 30
                 await asyncio.sleep(0.05)  # the status is asked as an operator would ask it: there is no event for it
     except TimeoutError:
         raise AssertionError("not all networks came online:\n" + json.dumps(status(), indent=2)) from None
+
+
+async def settled(condition: Callable[[], bool], seen: Callable[[], object], within: float = 20.0) -> None:
+    """Wait until the condition holds; on failure say what was seen instead."""
+    deadline = asyncio.get_running_loop().time() + within
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, seen()
+        await asyncio.sleep(0.05)  # who is there is asked again and again: nothing tells when it has settled
 
 
 @dataclass
@@ -217,7 +241,7 @@ async def cast(stage: Stage) -> AsyncIterator[Cast]:
         if stage.second is not None:
             osprey = await stack.enter_async_context(IrcClient(f"osprey{word}", port_of(stage.second)))
         rooms = {}
-        for room in stage.rooms:
+        for room in stage.rooms or ():
             await ana.join(stage.muc(room), f"Ana{word}")
             # The bot may set topics, as its operator would allow it.
             powers = {"users": {f"@{stage.synapse.appservice.sender_localpart}:{stage.synapse.server_name}": 50}}

@@ -102,6 +102,26 @@ def test_the_network_of_a_pattern(text: str, network: str | None) -> None:
     ],
 )
 def test_rules(use: list[str] | None, deny: list[str], address: Address, in_room: bool, elsewhere: bool) -> None:
-    rules = Rules.parse(use, deny)
-    assert rules.may_use(address, room_configured=True) is in_room
-    assert rules.may_use(address, room_configured=False) is elsewhere
+    rules = Rules(None if use is None else patterns(*use), patterns(*deny))
+    assert rules.may_use(address, known=True) is in_room
+    assert rules.may_use(address, known=False) is elsewhere
+
+
+def test_who_may_start_conversations() -> None:
+    assert Rules().may_start(BO)
+    assert not Rules(dm=()).may_start(BO)
+    only_libera = Rules(dm=patterns("libera:*"))
+    assert only_libera.may_start(KESTREL)
+    assert not only_libera.may_start(BO)
+
+
+def test_declared_bots_are_denied() -> None:
+    rules = Rules(use=patterns("*"), bots=patterns("libera:kes*"))
+    assert rules.is_bot(KESTREL)
+    assert rules.denies(KESTREL)
+    assert not rules.may_use(KESTREL, known=True)
+    assert not rules.is_bot(BO)
+
+
+def patterns(*texts: str) -> tuple[Pattern, ...]:
+    return tuple(map(Pattern.parse, texts))

@@ -5,7 +5,7 @@ import contextlib
 from typing import Any, Self
 
 import aiohttp
-from nio.api import RoomPreset
+from nio.api import RoomPreset, RoomVisibility
 from nio.client.async_client import AsyncClient, AsyncClientConfig
 from nio.responses import ErrorResponse, SyncResponse
 
@@ -13,12 +13,16 @@ from bridge.demo.clients.seen import Client, ClientError, Seen, Sight, patience
 
 _SYNC_MILLISECONDS = 30_000
 # By default a homeserver gives the last ten events of a room, and silently leaves out those before.
-_FILTER = {"room": {"timeline": {"limit": 1000}}, "presence": {"types": []}}
+_FILTER = {"room": {"timeline": {"limit": 1000}}}
 _KINDS = {"m.text": Sight.TEXT, "m.emote": Sight.EMOTE, "m.notice": Sight.NOTICE}
 
 
 class MatrixClient(Client):
-    """`members` holds, for each room joined, the display names of who is there by user id; `topics` the topics."""
+    """`members` holds, for each room joined, the display names of who is there by user id; `topics` the topics.
+
+    `presences` holds what others show: state and text. Each change is seen as `Sight.OTHER`, of `who` by user id, with
+    no place.
+    """
 
     network = "Matrix"
 
@@ -26,6 +30,7 @@ class MatrixClient(Client):
         super().__init__(user_id)
         self.members: dict[str, dict[str, str]] = {}
         self.topics: dict[str, str] = {}
+        self.presences: dict[str, str] = {}
         self.nio = AsyncClient(
             homeserver,
             user_id,
@@ -34,6 +39,7 @@ class MatrixClient(Client):
         self.nio.access_token = token
         self.nio.user_id = user_id
         self._invited: set[str] = set()
+        self._presence: str | None = None
         self._syncing: asyncio.Task[None] | None = None
 
     @property
@@ -64,8 +70,36 @@ class MatrixClient(Client):
 
     async def create_room(self, alias: str | None = None, *, name: str | None = None, **more: Any) -> str:
         """Make a public room, with ``#alias:server`` for an alias; gives its id, once we see ourselves in it."""
-        room = _good(await self.nio.room_create(alias=alias, name=name, preset=RoomPreset.public_chat, **more))
+        settings: dict[str, Any] = {"preset": RoomPreset.public_chat} | more
+        room = _good(await self.nio.room_create(alias=alias, name=name, **settings))
         return await self._arrived(room.room_id)
+
+    async def open_private(self, user_id: str) -> str:
+        """Begin a conversation with one user as clients do; gives its room, once the other is there."""
+        room = await self.create_room(
+            is_direct=True, invite=[user_id], visibility=RoomVisibility.private, preset=RoomPreset.trusted_private_chat
+        )
+        await self.wait_for(lambda seen: user_id in self.members.get(room, {}), place=room)
+        return room
+
+    async def come(self, who: str, *, since: int = 0) -> str:
+        """Wait for an invitation by `who`, and accept it; gives the room."""
+        seen = await self.wait_for(kind=Sight.INVITE, sender=who, since=since)
+        return await self.join(seen.place)
+
+    async def decline(self, room: str) -> None:
+        """Refuse an invitation."""
+        _good(await self.nio.room_leave(room))
+        self._invited.discard(room)
+
+    async def show(self, presence: str, status: str | None = None) -> None:
+        """Show a presence: online, unavailable or offline, with a text. It is told again with each sync."""
+        self._presence = presence
+        _good(await self.nio.set_presence(presence, status))
+
+    async def wait_for_presence(self, text: str, who: str, *, since: int = 0) -> Seen:
+        """Presence of somebody by user id: its state, and after a space its text."""
+        return await self.wait_for(kind=Sight.OTHER, who=who, text=text, place="", since=since)
 
     async def join(self, room: str) -> str:
         """Join by id or alias; gives the room's id, once we see ourselves in it."""
@@ -141,7 +175,9 @@ class MatrixClient(Client):
     async def _sync(self) -> None:
         while True:
             try:
-                response = await self.nio.sync(timeout=_SYNC_MILLISECONDS, sync_filter=_FILTER)
+                response = await self.nio.sync(
+                    timeout=_SYNC_MILLISECONDS, sync_filter=_FILTER, set_presence=self._presence
+                )
             except (aiohttp.ClientError, TimeoutError):
                 # The homeserver is being restarted: nothing tells when it is back.
                 await asyncio.sleep(0.1)
@@ -153,10 +189,13 @@ class MatrixClient(Client):
                 await asyncio.sleep(0.1)
 
     def _taken_in(self, response: Any, *, first: bool = False) -> None:
-        for room in response.rooms.invite:
+        for room, invitation in response.rooms.invite.items():
             if room not in self._invited:
                 self._invited.add(room)
-                self._see(Seen(Sight.INVITE, "", place=room))
+                by = next((event.sender for event in invitation.invite_state if _invites(event, self.user_id)), "")
+                self._see(Seen(Sight.INVITE, by, place=room, sender=by))
+        for event in response.presence_events:
+            self._shown(event.user_id, event.presence, event.status_msg)
         for room, info in response.rooms.join.items():
             self._invited.discard(room)
             # What lies before our own arrival in the timeline, we did not witness.
@@ -169,6 +208,12 @@ class MatrixClient(Client):
             for event in info.timeline.events:
                 self._event(room, event.source, history=first)
             self.members.pop(room, None)
+
+    def _shown(self, user: str, presence: str, status: str | None) -> None:
+        text = f"{presence} {status}" if status else presence
+        if user != self.user_id and self.presences.get(user) != text:
+            self.presences[user] = text
+            self._see(Seen(Sight.OTHER, user, text, sender=user))
 
     def _state(self, room: str, event: dict[str, Any]) -> None:
         content = event.get("content", {})
@@ -246,6 +291,10 @@ def _content(kind: str, text: str, html: str | None = None) -> dict[str, Any]:
     if html is not None:
         content |= {"format": "org.matrix.custom.html", "formatted_body": html}
     return content
+
+
+def _invites(event: Any, user: str) -> bool:
+    return bool(event.source.get("type") == "m.room.member" and event.source.get("state_key") == user)
 
 
 def _arrival(events: list[Any], user: str) -> int:

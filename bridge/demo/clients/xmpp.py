@@ -22,7 +22,9 @@ _ME = "/me "  # XEP-0245
 class XmppClient(Client):
     """`jid` is the bare JID of an account on the server that listens on loopback's `port`, without TLS.
 
-    `occupants` holds, for each room joined, the nicks in it and the real JIDs as far as they are shown.
+    `occupants` holds, for each room joined, the nicks in it and the real JIDs as far as they are shown. Presence from
+    outside of rooms is seen as `Sight.OTHER`, its text the type (``available`` where it has none), show and status;
+    subscriptions are approved by hand only.
     """
 
     network = "XMPP"
@@ -39,6 +41,9 @@ class XmppClient(Client):
         self.xmpp = ClientXMPP(
             jid, password, plugin_config={"feature_mechanisms": {"unencrypted_plain": True, "unencrypted_scram": True}}
         )
+        roster: Any = self.xmpp.client_roster
+        roster.auto_authorize = None  # neither yes nor no; slixmpp takes it for a bool
+        roster.auto_subscribe = False
         self.xmpp.enable_plaintext = True
         self.xmpp.enable_starttls = False
         self.xmpp.enable_direct_tls = False
@@ -65,6 +70,8 @@ class XmppClient(Client):
         self.xmpp.connect(*self._address)
         async with patience(f"login of {self.name}"):
             await started
+            # Who has not asked for it hears nothing of subscriptions (RFC 6121 section 2.2).
+            await self.xmpp.get_roster()
         self.xmpp.send_presence()
 
     async def close(self) -> None:
@@ -127,6 +134,25 @@ class XmppClient(Client):
         message["id"] = self.xmpp.new_id()
         message.send()
         return str(message["id"])
+
+    def present(self, kind: str = "", *, to: str = "", show: str = "", status: str = "") -> None:
+        """Send presence: our own to all who may know it, or with `to` and a kind a subscription stanza."""
+        presence = self.xmpp.make_presence(pto=JID(to) if to else None, pshow=show, pstatus=status)
+        if kind:
+            presence["type"] = kind
+        presence.send()
+
+    def subscribe(self, jid: str) -> None:
+        """Ask to be told somebody's presence."""
+        self.present("subscribe", to=jid)
+
+    def approve(self, jid: str) -> None:
+        """Let somebody know our presence."""
+        self.present("subscribed", to=jid)
+
+    async def wait_for_presence(self, text: str, who: str, *, since: int = 0) -> Seen:
+        """Presence of somebody outside of rooms, by the text it is seen as and their bare JID."""
+        return await self.wait_for(kind=Sight.OTHER, who=who, text=text, since=since)
 
     def set_topic(self, room: str, text: str) -> None:
         """Set the room's subject."""
@@ -192,6 +218,8 @@ class XmppClient(Client):
         origin: JID = presence["from"]
         room, nick = origin.bare, origin.resource
         if room not in self.occupants:
+            if room != self.xmpp.boundjid.bare:
+                self._see(Seen(Sight.OTHER, room, _presence_text(presence.xml), sender=str(origin)))
             return
         if presence["type"] == "error":
             self._see(Seen(Sight.ERROR, nick, _error_text(presence.xml), room, sender=str(origin)))
@@ -228,6 +256,13 @@ class XmppClient(Client):
             self._see(Seen(Sight.KICK, by, reason, room, whom=nick, sender=by and f"{room}/{by}", own=own))
         else:
             self._see(Seen(Sight.LEAVE, nick, status or reason, room, sender=sender, own=own))
+
+
+def _presence_text(stanza: Element) -> str:
+    """Type, show and status (RFC 6121 section 4.7); the condition of an error."""
+    kind = stanza.get("type") or "available"
+    words = (_error_text(stanza), stanza.findtext(f"{_CLIENT}show"), stanza.findtext(f"{_CLIENT}status"))
+    return " ".join([kind, *(word for word in words if word)])
 
 
 def _error_text(stanza: Element) -> str:

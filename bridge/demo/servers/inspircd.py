@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from bridge.demo.servers.certificates import Certificate
 from bridge.demo.servers.irc import IrcServer
 from bridge.demo.servers.process import LOOPBACK, find_program, free_ports, safe_word
 
@@ -34,15 +35,41 @@ _MODULES = (
     *("ircv3_echomessage", "ircv3_invitenotify", "ircv3_labeledresponse", "ircv3_msgid", "ircv3_servertime"),
     *("monitor", "botmode", "setname", "hostcycle"),
 )
+_TLS = """\
+<module name="ssl_gnutls"><module name="sslinfo">
+<sslprofile name="Clients" provider="gnutls" certfile="{cert}" keyfile="{key}" requestclientcert="yes" hash="sha256">
+<bind address="{loopback}" port="{port}" type="clients" ssl="Clients" sslprofile="Clients">
+"""
+_STS = """\
+<module name="ircv3_sts">
+<sts host="localhost" duration="{duration}" port="{port}" preload="no">
+"""
+_WEBIRC = """\
+<module name="cgiirc">
+<cgihost type="webirc" password="{password}" mask="127.0.0.1">
+"""
+_SERVICES = """\
+<module name="spanningtree"><module name="sasl">
+<bind address="{loopback}" port="{port}" type="servers">
+<link name="{name}" ipaddr="{loopback}" allowmask="127.0.0.1" port="{port}" recvpass="{password}" sendpass="{password}">
+<uline server="{name}" silent="yes">
+<sasl target="{name}" requiressl="no">
+"""
 # Release 4 joined two modules to one, and renamed the services' accounts.
 _MODULES_3 = ("namesx", "uhnames", "services_account")
 _MODULES_4 = ("multiprefix", "account")
 
 
 class InspIRCd(IrcServer):
-    """`OPER oper operpw` works. Releases 3 and 4 are known; `max_nick_length` is NICKLEN."""
+    """`OPER oper operpw` works. Releases 3 and 4 are known; `max_nick_length` is NICKLEN.
+
+    With `certificate`, TLS is spoken on `tls_port`; with `sts` (seconds) the server wants nothing else for so long.
+    `webirc` is the password of a WEBIRC gateway on loopback. With `services`, a name, services of that name may link to
+    `link_port` with `link_password`, and SASL goes through them: see `bridge.demo.servers.services`.
+    """
 
     name = "inspircd"
+    link_password = "linkpw"
 
     def __init__(
         self,
@@ -51,12 +78,20 @@ class InspIRCd(IrcServer):
         network: str = "InspNet",
         server: str = "insp.localhost",
         max_nick_length: int = 30,
+        certificate: Certificate | None = None,
+        sts: int | None = None,
+        webirc: str | None = None,
+        services: str | None = None,
     ) -> None:
         super().__init__(folder)
         self.network = safe_word(network, "a network's name")
-        self._server = safe_word(server, "a server's name")
+        self.server = safe_word(server, "a server's name")
         self._max_nick_length = max_nick_length
-        (self.port,) = free_ports(1)
+        self._certificate = certificate
+        self._sts = sts
+        self._webirc = None if webirc is None else safe_word(webirc, "a password")
+        self.services = None if services is None else safe_word(services, "a server's name")
+        self.port, self.tls_port, self.link_port = free_ports(3)
 
     @property
     def config(self) -> Path:
@@ -76,7 +111,7 @@ class InspIRCd(IrcServer):
             _CONFIG.format(
                 format='<config format="xml">\n' if release_3 else "",
                 level="default" if release_3 else "normal",
-                server=self._server,
+                server=self.server,
                 network=self.network,
                 loopback=LOOPBACK,
                 port=self.port,
@@ -84,5 +119,27 @@ class InspIRCd(IrcServer):
                 max_nick_length=self._max_nick_length,
             )
             + "".join(f'<module name="{module}">\n' for module in modules)
+            + self._more()
         )
         self.config.chmod(0o600)
+
+    def _ports(self) -> Sequence[int]:
+        more = [self.tls_port] * (self._certificate is not None) + [self.link_port] * (self.services is not None)
+        return [self.port, *more]
+
+    def _more(self) -> str:
+        """The configuration of what not everybody asks for."""
+        path = r"[A-Za-z0-9._/-]+"
+        text = ""
+        if (made := self._certificate) is not None:
+            cert, key = (safe_word(str(file), "a file", path) for file in (made.cert, made.key))
+            text += _TLS.format(cert=cert, key=key, loopback=LOOPBACK, port=self.tls_port)
+        if self._sts is not None:
+            text += _STS.format(duration=self._sts, port=self.tls_port)
+        if self._webirc is not None:
+            text += _WEBIRC.format(password=self._webirc)
+        if self.services is not None:
+            text += _SERVICES.format(
+                name=self.services, loopback=LOOPBACK, port=self.link_port, password=self.link_password
+            )
+        return text

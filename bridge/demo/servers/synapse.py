@@ -7,7 +7,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +62,8 @@ class AppService:
                 "hs_token": self.hs_token,
                 "sender_localpart": self.sender_localpart,
                 "rate_limited": False,
+                "receive_ephemeral": True,
+                "de.sorunome.msc2409.push_ephemeral": True,
                 "namespaces": {
                     "users": [{"exclusive": True, "regex": f"@{names}"}],
                     "aliases": [{"exclusive": True, "regex": f"#{names}"}],
@@ -75,7 +77,7 @@ class AppService:
 class Synapse(Server):
     """`python` is an interpreter that has Synapse; `registrations` are the application services' files.
 
-    `appservice` is registered besides, where one is given.
+    `appservice` is registered besides, where one is given. `presence` holds its settings of that name.
     Rooms get Synapse's own default version. `url`, accounts, rooms and tokens stay when it restarts.
     """
 
@@ -90,8 +92,10 @@ class Synapse(Server):
         python: Path | None = None,
         registrations: Sequence[Path] = (),
         appservice: AppService | None = None,
+        presence: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(folder)
+        self._presence = {"enabled": True} if presence is None else dict(presence)
         self._appservice = appservice
         self.python = python if python is not None else synapse_python()
         self.registrations = tuple(path.absolute() for path in registrations)
@@ -185,7 +189,7 @@ class Synapse(Server):
             "send_federation": False,
             "url_preview_enabled": False,
             "enable_registration": False,
-            "presence": {"enabled": True},
+            "presence": self._presence,
             "app_service_config_files": registrations,
             "bcrypt_rounds": 4,
             "rc_message": unlimited,

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 from adapters.irc import ADAPTER, IrcSettings
 from adapters.irc.adapter import IrcAdapter
-from adapters.irc.message import Line, parse
+from adapters.irc.protocol.message import Line, parse
 from bridge.contract import Context, Core, Handover, Part, Voice
 from bridge.model.address import Address, Person, Place
 from bridge.model.event import Event, State
@@ -17,6 +17,7 @@ from bridge.model.message import Message, MessageKind, Text
 from bridge.model.result import Failure, Receipt
 from bridge.model.room import Member
 from bridge.names import Kind, Named, Names
+from tests.networks.onlooker import Onlooker
 
 T = TypeVar("T")
 
@@ -27,10 +28,11 @@ ANA = Person(Address("office", "ana@example.org"), "Ana")
 BO = Person(Address("home", "@bo:example.org"), "Bo")
 
 
-class RecordingCore(Core):
+class RecordingCore(Onlooker, Core):
     """A core of one network, in memory. Everything taken in stands in `items`, in order."""
 
     def __init__(self, network: str, members: Sequence[Member]) -> None:
+        super().__init__()
         self.network = network
         self.items: list[Event | State] = []
         self.dropped: list[tuple[str, str]] = []
@@ -45,7 +47,8 @@ class RecordingCore(Core):
             [Named(network, Kind.IRC), Named("office", Kind.XMPP, True), Named("home", Kind.MATRIX, True)]
         )
 
-    async def accept(self, *items: Event | State) -> None:
+    async def accept(self, *items: Event | State, remember: Mapping[str, str | None] | None = None) -> None:
+        await self.remember(remember or {})
         self.items += items
 
     def online(self) -> None:

@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
-from adapters.irc.adapter import IrcAdapter
-from adapters.irc.puppet import Puppet
 from bridge.contract import NoPuppetError, SendError, StartError, Voice
 from bridge.demo.servers import InspIRCd, NgIRCd
 from bridge.model.address import Address, Person
-from bridge.model.event import Cause, Event, PuppetGone, Roster
+from bridge.model.event import Cause, Event, PuppetGone
 from bridge.model.message import Kick
 from bridge.model.result import Reason
 from tests.networks.irc.irc_lab import WITHIN, Crowd, confirmed, member, part, running, until
@@ -103,113 +102,6 @@ async def test_kill_of_a_puppet(server: IrcServer, crowd: Crowd, unique: str) ->
         await adapter.join(here.place, ana)
         await confirmed(adapter.send(part(here.place, ana, "back again")))
         await op.hear("back again", f"ana{unique}")
-
-
-def observer(adapter: IrcAdapter, here: str) -> object:
-    place = next(seat.member.place for seat in adapter._bot.seats if seat.member.place.native == here)
-    return adapter._desk.observer(place)
-
-
-async def test_kick_of_the_bot_loses_nothing(server: IrcServer, crowd: Crowd, unique: str) -> None:
-    """The observer is kicked in the midst of a stream of lines; a puppet goes on where it stopped, and gives back."""
-    here = member(f"#{unique}")
-    channel = here.place.native
-    op = await crowd.connect(server.port, f"op{unique}", channel)
-    kim = await crowd.connect(server.port, f"kim{unique}", channel)
-    ana, bo = person("ana", unique), person("bo", unique)
-    async with running(server.port, here, nick=f"r{unique}") as (adapter, core):
-        await adapter.join(here.place, ana)
-        await adapter.join(here.place, bo)
-        assert observer(adapter, channel) == "bot"
-        sent: list[str] = []
-
-        async def talk(count: int) -> None:
-            for _ in range(count):
-                sent.append(f"line {len(sent)}")
-                kim.say(channel, sent[-1])
-                await asyncio.sleep(0.002)
-
-        talking = asyncio.create_task(talk(600))
-        await until(lambda: len(sent) > 100, "lines")
-        op.send(f"KICK {channel} r{unique} :out")
-        await until(lambda: isinstance(observer(adapter, channel), Puppet), "a puppet as observer")
-        await until(lambda: observer(adapter, channel) == "bot", "the bot as observer again")
-        await talking
-        await talk(50)
-        await until(lambda: sent[-1] in text_of(core.said()), "last line", lambda: text_of(core.said())[-5:])
-        assert text_of(core.said()) == sent
-        assert not core.all(PuppetGone)
-        assert {each.name for roster in core.all(Roster) for each in roster.people} == {op.nick, kim.nick}
-
-
-async def test_kill_of_the_bot_doubles_nothing_and_loses_at_most_a_moment(
-    server: IrcServer, crowd: Crowd, unique: str
-) -> None:
-    """The bot's connection is cut by the server; puppets stay, one of them observes until the bot is back."""
-    here = member(f"#{unique}")
-    channel = here.place.native
-    op = await crowd.connect(server.port, f"op{unique}", channel)
-    await op.oper()
-    kim = await crowd.connect(server.port, f"kim{unique}", channel)
-    ana, bo = person("ana", unique), person("bo", unique)
-    async with running(server.port, here, nick=f"r{unique}") as (adapter, core):
-        await adapter.join(here.place, ana)
-        await adapter.join(here.place, bo)
-        sent: list[str] = []
-
-        async def talk() -> None:
-            while core.onlines < 2 or len(sent) < 300:
-                sent.append(f"line {len(sent)}")
-                kim.say(channel, sent[-1])
-                await asyncio.sleep(0.005)
-
-        talking = asyncio.create_task(talk())
-        await until(lambda: len(sent) > 50, "lines")
-        op.send(f"KILL r{unique} :out")
-        await until(lambda: core.failures, "loss of the bot")
-        await until(lambda: core.onlines == 2, "return of the bot", lambda: core.failures)
-        await asyncio.wait_for(talking, WITHIN)
-        await until(lambda: observer(adapter, channel) == "bot", "the bot as observer again")
-        await until(lambda: sent[-1] in text_of(core.said()), "last line", lambda: text_of(core.said())[-5:])
-        # Nothing comes twice or out of order. On ngIRCd a line of that moment has been missed on a loaded machine: the
-        # cause is not traced (perhaps a connection reset before it was read), so a short gap there is let pass.
-        heard = text_of(core.said())
-        lost = len(sent) - len(heard)
-        assert 0 <= lost <= (5 if isinstance(server, NgIRCd) else 0), f"{lost} of {len(sent)} lost"
-        gap = next((at for at, line in enumerate(heard) if line != sent[at]), len(heard))
-        assert heard == sent[:gap] + sent[gap + lost :]
-        assert not core.all(PuppetGone)
-        await adapter.join(here.place, ana)
-        await confirmed(adapter.send(part(here.place, ana, "never gone")))
-        joins = [line for line in kim.lines if line.command == "JOIN" and str(line.source).startswith(f"ana{unique}!")]
-        assert len(joins) == 1
-
-
-async def test_a_puppet_observes_while_the_bot_is_banned(server: IrcServer, crowd: Crowd, unique: str) -> None:
-    here = member(f"#{unique}")
-    channel = here.place.native
-    op = await crowd.connect(server.port, f"op{unique}", channel)
-    op.send(f"MODE {channel} +b r{unique}!*@*")
-    await op.round_trip()
-    ana, bo = person("ana", unique), person("bo", unique)
-    async with running(server.port, here, nick=f"r{unique}") as (adapter, core):
-        await adapter.join(here.place, ana)
-        await adapter.join(here.place, bo)
-        await until(lambda: isinstance(observer(adapter, channel), Puppet), "a puppet as observer")
-        op.say(channel, "one")
-        await until(lambda: "one" in text_of(core.said()), "line", core.said)
-        op.send(f"KICK {channel} ana{unique} :you too")
-        await until(lambda: core.all(PuppetGone), "PuppetGone")
-        await until(lambda: isinstance(observer(adapter, channel), Puppet), "another puppet as observer")
-        op.say(channel, "two")
-        await until(lambda: "two" in text_of(core.said()), "line", core.said)
-        with pytest.raises(SendError) as refused:
-            adapter.send(part(here.place, ana, "by the bot", Voice.BOT))
-        assert refused.value.temporary
-        assert refused.value.retry_after
-        assert text_of(core.said()) == ["one", "two"]
-        kicks = [event for event in core.all(Event) if isinstance(event.content, Kick)]
-        assert [kick.content.target for kick in kicks if isinstance(kick.content, Kick)] == [ana.address]
 
 
 @pytest.mark.parametrize("voice", list(Voice))
@@ -364,12 +256,24 @@ async def test_what_was_under_way_when_the_server_died(new_ngircd: Callable[...,
         await adapter.join(here.place, ana)
         handovers = [adapter.send(part(here.place, ana, f"line {number}")) for number in range(8)]
         await server.kill()
-        results = await asyncio.wait_for(
-            asyncio.gather(*(handover.confirmation for handover in handovers), return_exceptions=True), WITHIN
-        )
+        async with asyncio.timeout(WITHIN):
+            results = await asyncio.gather(*(each.confirmation for each in handovers), return_exceptions=True)
         failed = [result for result in results if isinstance(result, SendError)]
         assert len(failed) >= 6
         assert all(error.temporary for error in failed)
+
+
+@pytest.mark.parametrize(("host", "keys"), [("127.0.0.1", []), ("127.1", [["password"]])])
+async def test_a_password_that_others_can_read_is_warned_of(
+    new_ngircd: Callable[..., Awaitable[NgIRCd]], host: str, keys: list[list[str]]
+) -> None:
+    """127.1 is this machine, too, but looks like a name of another."""
+    server = await new_ngircd(password="sesame")
+    with capture_logs() as logs:
+        async with running(0, server=f"irc://{host}:{server.port}", password="sesame"):
+            pass
+    assert [each["keys"] for each in logs if each["event"] == "passwords are sent without TLS"] == keys
+    assert "sesame" not in str(logs)
 
 
 async def test_a_wrong_password_ends_it(new_ngircd: Callable[..., Awaitable[NgIRCd]]) -> None:

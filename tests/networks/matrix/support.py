@@ -18,9 +18,11 @@ from bridge.contract import Context, Part, Voice
 from bridge.model.address import Address, Person, Place
 from bridge.model.event import Event, State
 from bridge.model.message import Content, MessageKind, Text
+from bridge.model.presence import Presence
 from bridge.model.result import Failure, Receipt
 from bridge.model.room import Member
 from bridge.names import Kind, Named, Names
+from tests.networks.onlooker import Onlooker
 
 NAMES = Names([Named("home", Kind.MATRIX, True), Named("libera", Kind.IRC), Named("office", Kind.XMPP, True)])
 AS_TOKEN, HS_TOKEN = "as-token-of-these-tests", "hs-token-of-these-tests"
@@ -29,13 +31,14 @@ WITHIN = 20.0
 T = TypeVar("T")
 
 
-class RecordingCore:
+class RecordingCore(Onlooker):
     """A core in memory: keeps what it is told, drops origins it knows, and lets a test wait for something."""
 
     network = "home"
     names = NAMES
 
     def __init__(self, *places: str) -> None:
+        super().__init__()
         self.places = [Place("home", native) for native in places]
         self.items: list[Event | State] = []
         self.memory: dict[str, str] = {}
@@ -49,7 +52,8 @@ class RecordingCore:
         self.held: asyncio.Event | None = None
         self._changed = asyncio.Event()
 
-    async def accept(self, *items: Event | State) -> None:
+    async def accept(self, *items: Event | State, remember: Mapping[str, str | None] | None = None) -> None:
+        await self.remember(remember or {})
         if self.held is not None:
             await self.held.wait()
         for item in items:
@@ -58,6 +62,10 @@ class RecordingCore:
                     continue
                 self.known.add(item.origin.native_id)
             self.items.append(item)
+        self._changed.set()
+
+    def presence(self, presence: Presence) -> None:
+        super().presence(presence)
         self._changed.set()
 
     def online(self) -> None:
@@ -110,7 +118,7 @@ class RecordingCore:
             seen = "\n  ".join(map(repr, self.items[-20:]))
             raise AssertionError(
                 f"{expected}: not within {within} s; online {self.is_online}, failures {self.failures[-3:]}, "
-                f"ignored {self.labels[-20:]}, late {self.late}; seen:\n  {seen}"
+                f"ignored {self.labels[-20:]}, late {self.late}, presences {self.shown[-5:]}; seen:\n  {seen}"
             ) from None
 
     async def until_online(self) -> None:
@@ -172,6 +180,7 @@ async def running(
     finally:
         await adapter.stop()
         await runner.cleanup()
+        core.is_online = False
 
 
 class User:
@@ -226,6 +235,30 @@ class User:
         """The newest events of a kind, oldest first."""
         query = {"dir": "b", "limit": "100", "filter": json.dumps({"types": [kind]})}
         return list(reversed((await self.ask("GET", "rooms", room_id, "messages", query=query))["chunk"]))
+
+    async def invitations(self) -> list[str]:
+        """The rooms that this user is invited to."""
+        # Synapse gives the same first /sync again for a while, unless it is asked in other words.
+        self._serial += 1
+        query = {"timeout": "0", "filter": json.dumps({"presence": {"limit": self._serial}})}
+        rooms = (await self.ask("GET", "sync", query=query)).get("rooms", {})
+        return list(rooms.get("invite", {}))
+
+    async def invitation(self) -> str:
+        """Wait for an invitation; its room."""
+
+        async def one() -> str | None:
+            return next(iter(await self.invitations()), None)
+
+        return str(await self.until(one, f"an invitation of {self.user_id}"))
+
+    async def show(self, presence: str, **more: str) -> None:
+        """Show a presence."""
+        await self.ask("PUT", "presence", self.user_id, "status", body={"presence": presence} | more)
+
+    async def presence_of(self, user_id: str) -> dict[str, Any]:
+        """What another user shows."""
+        return dict(await self.ask("GET", "presence", user_id, "status"))
 
     async def until(self, look: Callable[[], Any], expected: str, within: float = WITHIN) -> Any:
         """Ask again, woken by /sync, until `look` gives something true."""

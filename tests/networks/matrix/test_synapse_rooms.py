@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from bridge.contract import SendError, Voice
+from bridge.contract import Notice, SendError, Voice
 from bridge.model.address import Address, Person, Place
 from bridge.model.event import Cause, Joined, Left, Protection, PuppetGone, Renamed, Roster, TopicSet
 from bridge.model.message import Kick, Message, MessageKind, Opaque, Reaction, Retraction, Text
@@ -63,7 +63,7 @@ async def test_both_directions(home: Home, new_user: NewUser, unique: str, versi
             "msgtype": "m.text",
             "body": "from irc\nline two",
             "m.mentions": {},
-            "org.rialto.bridge": {"part": f"{unique}-0"},
+            "org.rialto.bridge": {"part": f"{unique}-0", "hops": 20, "stands_for": f"test:kestrel-{unique}"},
         }
         assert second["content"]["msgtype"] == "m.emote"
         assert (third["sender"], third["content"]["body"]) == ("@rialto:localhost", "<bo> hi")
@@ -233,7 +233,7 @@ async def test_topic_and_notice(home: Home, new_user: NewUser, unique: str) -> N
 
         event_id = await ana.say(room_id, "lost")
         ana_here = (await core.said(Message(Text("lost")))).sender
-        await adapter.tell(place, ana_here, "your message was not delivered", event_id)
+        await adapter.tell(Notice(place, ana_here, "your message was not delivered", event_id))
         (notice,) = [m for m in await ana.messages(room_id) if m["sender"] == "@rialto:localhost"]
         assert notice["content"]["msgtype"] == "m.notice"
         assert notice["content"]["body"] == f"ana-{unique}: your message was not delivered"

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from bridge.contract import SendError, Voice
+from bridge.contract import Notice, SendError, Voice
 from bridge.demo.clients import Sight
 from bridge.demo.servers import Prosody
 from bridge.model.event import Cause, Event, Joined, Left, PuppetGone, Renamed, Roster, TopicSet
@@ -232,31 +232,6 @@ async def test_a_moderated_room_refuses_lines_for_good(prosody: Prosody, room: s
         assert "moderated" in refused.value.failure.text
 
 
-async def test_private_and_direct_messages_are_answered_with_an_error(
-    prosody: Prosody, room: str, new_client: NewClient
-) -> None:
-    ana = await new_client(prosody, "ana")
-    await ana.join(room, "Ana")
-    core = RecordingCore(room)
-    place = core.places[0]
-    kestrel = person("Kestrel")
-    async with running(prosody, "bridge1.localhost", core) as adapter:
-        await adapter.join(place, kestrel)
-        for number, to in enumerate(
-            (f"{room}/Kestrel", f"{room}/rialto", "kestrel%libera@bridge1.localhost", "bridge1.localhost")
-        ):
-            position = len(ana.seen)
-            ana.tell(to, f"psst {number}")
-            error = await ana.wait_for(kind=Sight.ERROR, since=position)
-            assert "feature-not-implemented" in error.text
-            assert "direct messages do not cross yet" in error.text
-        # The room has not put our puppet out for its errors.
-        await say(adapter, part(place, kestrel, "still here"))
-        await ana.wait_for(kind=Sight.TEXT, text="still here")
-    assert core.texts() == []
-    assert core.ignores.count("direct message") == 4
-
-
 async def test_telling_somebody_in_private(prosody: Prosody, room: str, new_client: NewClient) -> None:
     ana = await new_client(prosody, "ana")
     bo = await new_client(prosody, "bo")
@@ -265,13 +240,13 @@ async def test_telling_somebody_in_private(prosody: Prosody, room: str, new_clie
     core = RecordingCore(room)
     async with running(prosody, "bridge1.localhost", core) as adapter:
         who = next(person for person in (await core.item(Roster)).people if person.name == "Ana")
-        await adapter.tell(core.places[0], who, "not delivered & <sorry>", "some-id")
+        await adapter.tell(Notice(core.places[0], who, "not delivered & <sorry>", "some-id"))
         told = await ana.wait_for(text="not delivered & <sorry>")
         assert (told.who, told.place) == ("rialto", "")
         await ana.leave(room)
         await core.item(Left)
         with pytest.raises(SendError) as refused:
-            await adapter.tell(core.places[0], who, "again", None)
+            await adapter.tell(Notice(core.places[0], who, "again"))
         assert refused.value.failure.reason is Reason.RECIPIENT_UNAVAILABLE
     assert not bo.matching(text="not delivered & <sorry>")
 

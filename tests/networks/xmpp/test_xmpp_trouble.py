@@ -272,6 +272,33 @@ async def test_recheck_finds_what_arrived(prosody: Prosody, room: str, new_clien
     assert third.texts() == []
 
 
+async def test_recheck_reaches_further_back_than_the_room_keeps(
+    prosody: Prosody, room: str, new_client: NewClient
+) -> None:
+    ana = await new_client(prosody, "ana")
+    await ana.join(room, "Ana")
+    first = RecordingCore(room)
+    place, kestrel = first.places[0], person("kestrel")
+    async with running(prosody, "bridge4.localhost", first) as adapter:
+        await adapter.join(place, kestrel)
+        # More than the room keeps, which is 20 lines.
+        parts = [part(place, kestrel, f"line {number}") for number in range(45)]
+        receipts = {spoken.id: await say(adapter, spoken) for spoken in parts[:40]}
+    second = RecordingCore(room, before=first)
+    second.newest[place] = parts[0].when
+    async with running(prosody, "bridge4.localhost", second) as adapter:
+        found = await adapter.recheck(parts)
+        assert list(found) == [spoken.id for spoken in parts[:40]]
+        assert [found[spoken.id] for spoken in parts[20:40]] == [receipts[spoken.id] for spoken in parts[20:40]]
+    for number in range(25):
+        ana.say(room, f"much else {number}")
+    await ana.wait_for(text="much else 24")
+    third = RecordingCore(room, before=first)
+    third.newest[place] = parts[0].when
+    async with running(prosody, "bridge4.localhost", third) as adapter:
+        assert await adapter.recheck(parts) == {}, "nobody can tell any more"
+
+
 async def test_puppets_of_a_gateway_that_died_are_sent_away(
     prosody: Prosody, room: str, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,8 +384,10 @@ async def test_a_core_that_is_slow_stops_the_stream_not_the_order(
         for number in range(400):
             ana.say(room, str(number))
         await ana.wait_for(text="399")
-        assert adapter._stream._paused
+        component = adapter._stream._component
+        assert component is not None
+        assert component.paused
         core.slow.set()
         await core.heard("399")
         assert core.texts() == [str(number) for number in range(400)]
-        assert not adapter._stream._paused
+        assert not component.paused

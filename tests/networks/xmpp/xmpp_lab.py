@@ -10,15 +10,17 @@ from typing import Any, TypeVar
 from adapters.xmpp.adapter import XmppAdapter
 from adapters.xmpp.settings import XmppSettings
 from adapters.xmpp.stream import Connector
-from bridge.contract import Context, Part, Voice
+from bridge.contract import Adapter, Context, Part, Voice
 from bridge.demo.clients import XmppClient
 from bridge.demo.servers import Prosody
 from bridge.model.address import Address, Person, Place
 from bridge.model.event import Event, State
 from bridge.model.message import Message, MessageKind, Text
+from bridge.model.presence import Presence
 from bridge.model.result import Failure, Receipt
 from bridge.model.room import Member
 from bridge.names import Kind, Named, Names
+from tests.networks.onlooker import Onlooker
 
 T = TypeVar("T")
 NewClient = Callable[[Prosody, str], Awaitable[XmppClient]]
@@ -27,10 +29,11 @@ NewClient = Callable[[Prosody, str], Awaitable[XmppClient]]
 NAMES = Names([Named("office", Kind.XMPP, default=True), Named("libera", Kind.IRC), Named("home", Kind.MATRIX)])
 
 
-class RecordingCore:
+class RecordingCore(Onlooker):
     """`bridge.contract.Core` in memory. What survives a restart of the adapter is handed to the next one."""
 
     def __init__(self, *rooms: str, key: str | None = None, before: "RecordingCore | None" = None) -> None:
+        super().__init__()
         self.network = "office"
         self.places = [Place("office", room) for room in rooms]
         self.items: list[Event | State] = []
@@ -48,7 +51,8 @@ class RecordingCore:
         self._key = key
         self._changed = asyncio.Condition()
 
-    async def accept(self, *items: Event | State) -> None:
+    async def accept(self, *items: Event | State, remember: Mapping[str, str | None] | None = None) -> None:
+        await self.remember(remember or {})
         if self.slow is not None:
             await self.slow.wait()
         for item in items:
@@ -85,6 +89,14 @@ class RecordingCore:
 
     def ignored(self, what: str, native_id: str = "") -> None:
         self.ignores.append(what)
+        self._soon()
+
+    def presence(self, presence: Presence) -> None:
+        super().presence(presence)
+        self._soon()
+
+    def watch(self, watched: Address, watcher: Address, *, wanted: bool) -> None:
+        super().watch(watched, watcher, wanted=wanted)
         self._soon()
 
     def confirmed(self, part_id: str, receipt: Receipt) -> None:
@@ -244,7 +256,7 @@ def part(
     )
 
 
-async def say(adapter: XmppAdapter, spoken: Part, within: float = 10.0) -> Receipt:
+async def say(adapter: Adapter, spoken: Part, within: float = 10.0) -> Receipt:
     """Send a part and wait for its receipt."""
     async with asyncio.timeout(within):
         return await adapter.send(spoken).confirmation

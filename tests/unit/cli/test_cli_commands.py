@@ -103,6 +103,8 @@ def test_a_missing_file(runner: CliRunner) -> None:
             "libera:#tea",
             ["office xmpp #tea%libera@bridge.example.org", "home matrix #_rialto_libera_=23tea:example.org"],
         ),
+        # A person's bare id, as people know it.
+        ("@ana:matrix.org", ["home matrix @ana:matrix.org is at home here"]),
         # A puppet's own id leads back to the person.
         ("office:ana%matrix.org@bridge.example.org", ["home matrix @ana:matrix.org is at home here"]),
         ("home:@_rialto_libera_kestrel:example.org", ["libera irc kestrel is at home here"]),
@@ -132,7 +134,7 @@ def test_resolve_reads_no_markup_in_nicks(runner: CliRunner) -> None:
     ("address", "said"),
     [
         ("lbera:kestrel", "no network is called 'lbera'; did you mean 'libera'?"),
-        ("kestrel", "'kestrel' is not an address; write NETWORK:ID, for example libera:kestrel"),
+        ("kestrel", "'kestrel' does not say on which network; write for example bo@example.org"),
         ("office:x@bridge.example.org", "lies among Rialto's own names"),
         ("home:#no-domain", "home:#no-domain: "),
     ],
@@ -218,3 +220,17 @@ def test_python_m_bridge_is_the_command(runner: CliRunner) -> None:
         [sys.executable, "-m", "bridge", "check"], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (0, "config.yaml is fine: 3 networks, 2 rooms\n"), done.stderr
+
+
+def test_an_account_has_no_names_for_others(runner: CliRunner, tmp_path: Path) -> None:
+    file = tmp_path / "accounts.yaml"
+    network = "{{kind: xmpp, mode: client, jid: {0}@jabber.example, password: secret-of-{0}}}"
+    irc = "{kind: irc, server: 'ircs://irc.example.org', nick: rialto}"
+    networks = f"networks: {{friends: {network.format('one')}, more: {network.format('two')}, libera: {irc}}}\n"
+    file.write_text(networks)
+    file.chmod(0o600)
+    result = runner.invoke(app, ["resolve", "-c", str(file), "ana@jabber.example"])
+    assert result.exit_code == 0, result.output
+    assert "/msg rialto ana@jabber.example ..." in " ".join(result.stdout.split())
+    result = runner.invoke(app, ["resolve", "-c", str(file), "libera:kestrel"])
+    assert "has no puppets" in result.stdout

@@ -54,6 +54,9 @@ class Fake:
             raise ValueError(f"write a room with {self.sign!r} in it")
         return native.lower()
 
+    def person(self, native: str, settings: Any) -> str:
+        return native
+
     def registration(self, settings: Any, context: Context) -> str:
         return f"# {context.network} at {context.http_url} in {context.folder.name}\n"
 

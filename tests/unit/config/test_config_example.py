@@ -11,11 +11,12 @@ from bridge.config import load, reference
 from bridge.config.mistakes import ConfigError
 from bridge.config.schema import Base, PlaceSection, network_model
 from bridge.config.shape import described, fields_of, models
+from bridge.contract import Factory, Moded
 from bridge.registry import installed
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "config.example.yaml"
-COMMENTED = re.compile(r"^( *)# ((?:  )?[a-z_]+:(?: .*)?)$", re.MULTILINE)
+COMMENTED = re.compile(r"^( *)# ((?:  ){0,2}[a-z_]+:(?: .*)?)$", re.MULTILINE)
 
 
 def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str, type[BaseModel]]]:
@@ -26,10 +27,19 @@ def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str, typ
             yield from keys(inner, f"{path}{key}.")
 
 
+def ways() -> Iterator[tuple[str, Factory]]:
+    """Every way to attach a network, of every installed kind."""
+    for kind, factory in installed().items():
+        if isinstance(factory, Moded):
+            yield from ((f"{kind} {mode}", each) for mode, each in factory.modes.items())
+        else:
+            yield kind, factory
+
+
 ALL = [
     *keys(Base),
     *keys(PlaceSection, "rooms.*."),
-    *(found for kind, factory in installed().items() for found in keys(network_model(factory), f"{kind}: ")),
+    *(found for way, factory in ways() for found in keys(network_model(factory), f"{way}: ")),
 ]
 
 
@@ -58,7 +68,8 @@ def test_what_the_example_shows_in_comments_is_fine_too(tmp_path: Path) -> None:
         config = load(path, {})
     except ConfigError as error:
         pytest.fail(str(error))
-    assert config.networks["libera"].settings.model_fields_set >= {"tls", "flood", "password", "encoding"}
+    assert config.networks["libera"].settings.model_fields_set >= {"tls", "sasl", "flood", "password", "encoding"}
+    assert {"friends", "guest"} <= set(config.networks)
 
 
 @pytest.mark.parametrize(("path", "key", "model"), ALL, ids=[path for path, _, _ in ALL])

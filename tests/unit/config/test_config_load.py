@@ -163,7 +163,8 @@ def test_warnings(tmp_path: Path) -> None:
         "environment: RIALTO_PORT: is not a key of the configuration and is passed over",
         "environment: RIALTO_STOER: is not a key of the configuration and is passed over; did you mean 'RIALTO_STORE'?",
         "config.yaml: http.public_url: nothing uses it yet; links to files come later",
-        "config.yaml: networks.office.secret: is the example's; make your own: openssl rand -hex 32",
+        "config.yaml: networks.office.secret: is the example's: write your own"
+        " (what you choose yourself: openssl rand -hex 32)",
         "config.yaml: everybody on this machine can read it (mode 644), and it holds networks.office.secret;"
         " run: chmod o-r config.yaml",
     )
@@ -182,7 +183,7 @@ def test_a_readable_file_without_secrets_is_fine(tmp_path: Path) -> None:
 
 def test_no_rooms_is_worth_a_warning(tmp_path: Path) -> None:
     assert loaded(tmp_path, GOOD[: GOOD.index("rooms:")]).warnings == (
-        "config.yaml: rooms: there are none, so nothing is bridged",
+        "config.yaml: rooms: there are none, so that only private messages cross",
     )
 
 

@@ -228,8 +228,8 @@ ADDED: list[tuple[str, list[str]]] = [
         ["config.yaml: store: there is no folder /no/such/folder; make it, or name another"],
     ),
     (
-        "rules: {dm: ['*']}",
-        ["config.yaml: rules.dm: conversations between two people are not bridged yet; leave the key out"],
+        "rules: {dm: '*'}",
+        ["config.yaml: rules.dm: write a list: [one, two]"],
     ),
     ("rules: {use: '*'}", ["config.yaml: rules.use: write a list: [one, two]"]),
     (
@@ -247,7 +247,10 @@ ADDED: list[tuple[str, list[str]]] = [
     ("netwroks: {}", ["config.yaml: netwroks: unknown key; did you mean 'networks'?"]),
     (
         "xyzzy: 1",
-        ["config.yaml: xyzzy: unknown key; known are: http, keep_bodies, keep_map, log, networks, rooms, rules, store"],
+        [
+            "config.yaml: xyzzy: unknown key; "
+            + "known are: admins, http, keep_bodies, keep_map, log, networks, rooms, rules, store"
+        ],
     ),
     ("1: x", ["config.yaml: 1: line 1: YAML does not read this key as text; put it in quotes"]),
     (

@@ -1,6 +1,7 @@
 """A whole core over loopback networks, put together for a test as `bridge.service` does for an operator."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from bridge.admission import Admission
+from bridge.breaker import Breaker
 from bridge.config import Attachment, Config, Http, Listen, Log
 from bridge.contract import Adapter, Context
+from bridge.conversations import Conversations
 from bridge.demo.servers import free_ports
 from bridge.model.address import Address, Person, Place
 from bridge.model.event import Event, Origin
@@ -39,6 +43,12 @@ def said(text: str, by: Person, place: Place = HOME, native_id: str | None = Non
     return Event(Origin(place.network, native_id or f"native{next(_ids)}"), place, by, when, Message(Text(text)))
 
 
+def everybody() -> Admission:
+    """Rules that let everybody in."""
+    rules = Rules()
+    return Admission(rules, Conversations(rules, {}, in_rooms=lambda address: True), Breaker(time.monotonic, print))
+
+
 class Empty(BaseModel):
     """No keys."""
 
@@ -58,6 +68,9 @@ class LoopbackFactory:
     def place(self, native: str, settings: Any) -> str:
         return native
 
+    def person(self, native: str, settings: Any) -> str:
+        return native
+
     def registration(self, settings: Any, context: Context) -> str:
         return ""
 
@@ -75,6 +88,7 @@ def config(folder: Path, adapters: Mapping[str, Loopback], rules: Rules | None =
         ),
         rooms=(Room("tea", tuple(Member(place) for place in (HOME, OFFICE, LIBERA) if place.network in adapters)),),
         rules=rules or Rules(),
+        admins=(),
         keep_bodies=3600,
         keep_map=90 * 86400,
         log=Log(),

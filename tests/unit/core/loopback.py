@@ -8,8 +8,9 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 
 from bridge.capabilities import Capabilities, Ordering
-from bridge.contract import Core, Handover, NoPuppetError, Part, SendError, Voice
+from bridge.contract import Core, Handover, NoPuppetError, Notice, Part, SendError, Voice
 from bridge.model.address import Address, Person, Place
+from bridge.model.presence import Presence
 from bridge.model.result import Reason, Receipt
 
 Answer = Callable[[Part], Receipt | SendError | None]
@@ -32,6 +33,13 @@ class Loopback:
         self.puppets: dict[tuple[Place, Address], str] = {}
         self.log: list[str] = []
         self.told: list[tuple[Person, str]] = []
+        self.notices: list[Notice] = []
+        self.identities: dict[str, Address] = {}
+        self.own_identities: set[str] = set()
+        self.meets: list[Voice | SendError] = []
+        self.at_home_here: set[str] = set()
+        self.shown: list[Presence] = []
+        self.watched: list[tuple[Address, bool]] = []
         self.topics: list[tuple[Place, str]] = []
         self.join_gate = asyncio.Event()
         self.join_gate.set()
@@ -96,9 +104,38 @@ class Loopback:
         self.topics.append((place, text))
         self.note(f"topic {text}")
 
-    async def tell(self, place: Place, person: Person, text: str, about: str | None) -> None:
-        self.told.append((person, text))
-        self.note(f"tell {person.name}: {text}")
+    async def tell(self, notice: Notice) -> None:
+        self.told.append((notice.person, notice.text))
+        self.notices.append(notice)
+        self.note(f"tell {notice.person.name}: {notice.text}")
+
+    async def meet(self, place: Place, person: Person) -> Voice:
+        await self.join_gate.wait()
+        self.note(f"meet {person.name}")
+        if self.meets:
+            answer = self.meets.pop(0)
+            if isinstance(answer, SendError):
+                raise answer
+            return answer
+        return Voice.PUPPET
+
+    def at_home(self, address: Address) -> bool:
+        return address.native in self.at_home_here
+
+    def identity(self, address: Address) -> str:
+        return f"test:{address}"
+
+    def native(self, identity: str) -> Address | None:
+        return self.identities.get(identity)
+
+    def ours(self, identity: str) -> bool:
+        return identity in self.own_identities
+
+    def show(self, presence: Presence) -> None:
+        self.shown.append(presence)
+
+    def watch(self, address: Address, *, wanted: bool) -> None:
+        self.watched.append((address, wanted))
 
     def note(self, line: str) -> None:
         self.log.append(line)
@@ -130,6 +167,9 @@ class Asking(Loopback):
         super().__init__(ordering)
         self.arrived: set[str] = set()
         self.asked: list[str] = []
+
+    def rechecks(self, place: Place) -> bool:
+        return True
 
     async def recheck(self, parts: Sequence[Part]) -> Mapping[str, Receipt]:
         self.asked += [part.id for part in parts]

@@ -19,7 +19,7 @@ from bridge.model.room import Member, Room
 from bridge.reconcile import Reconciler
 from bridge.rosters import Rosters
 from bridge.router import Router
-from tests.unit.core.bench import HOME, OFFICE, person, running, said
+from tests.unit.core.bench import HOME, OFFICE, everybody, person, running, said
 from tests.unit.core.loopback import Loopback
 from tests.unit.core.troubled import (
     ANA,
@@ -227,7 +227,7 @@ async def test_who_left_while_the_network_was_away_is_forgotten(tmp_path: Path) 
     office = Troubled()
     adapters = {"home": Loopback(), "office": office}
     rosters = Rosters()
-    router = Router([Room("tea", (Member(HOME), Member(OFFICE)))], lambda address: True)
+    router = Router([Room("tea", (Member(HOME), Member(OFFICE)))], everybody())
     reconciler = Reconciler(router, rosters, adapters, lambda place, address: False)
     reconciler.start()
     people = tuple(person(f"p{number}") for number in range(50))
@@ -252,7 +252,7 @@ async def test_what_was_put_off_while_deliveries_waited_is_done_when_looked_at_a
     office = Troubled()
     adapters = {"home": Loopback(), "office": office}
     rosters = Rosters()
-    router = Router([Room("tea", (Member(HOME), Member(OFFICE)))], lambda address: True)
+    router = Router([Room("tea", (Member(HOME), Member(OFFICE)))], everybody())
     busy = [False]
     reconciler = Reconciler(router, rosters, adapters, lambda place, address: busy[0])
     reconciler.start()
@@ -279,7 +279,7 @@ async def test_who_is_in_two_places_of_a_room_goes_by_one_name_however_it_is_loo
     annex = Place("home", "#annex:example.org")
     adapters = {"home": Loopback(), "office": office}
     rosters = Rosters()
-    router = Router([Room("tea", (Member(HOME), Member(annex), Member(OFFICE)))], lambda address: True)
+    router = Router([Room("tea", (Member(HOME), Member(annex), Member(OFFICE)))], everybody())
     reconciler = Reconciler(router, rosters, adapters, lambda place, address: False)
     reconciler.start()
     try:
@@ -436,7 +436,7 @@ async def test_a_lane_that_waits_for_a_leaving_puppet_gets_it_before_all_others(
     office = Troubled()
     adapters = {"home": Loopback(), "office": office}
     rosters = Rosters()
-    router = Router([Room("tea", (Member(HOME), Member(OFFICE)))], lambda address: True)
+    router = Router([Room("tea", (Member(HOME), Member(OFFICE)))], everybody())
     reconciler = Reconciler(
         router, rosters, adapters, lambda place, address: address == ANA.address and "hi" in waiting
     )

@@ -7,8 +7,7 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 import bridge.reports
-from bridge.contract import Part, SendError
-from bridge.model.address import Person, Place
+from bridge.contract import Notice, Part, SendError
 from bridge.model.result import Reason, Receipt
 from bridge.rules import Pattern, Rules
 from bridge.store import Store
@@ -38,12 +37,12 @@ async def test_a_report_at_fault_does_not_silence_the_next(tmp_path: Path) -> No
     home = nets["home"]
     right, faults = home.tell, [KeyError("bug")]
 
-    async def tell(place: Place, who: Person, text: str, about: str | None) -> None:
+    async def tell(notice: Notice) -> None:
         if faults:
             raise faults.pop()
-        await right(place, who, text, about)
+        await right(notice)
 
-    home.tell = tell  # type: ignore[method-assign, assignment]  # the fault is the test's
+    home.tell = tell  # type: ignore[method-assign]  # the fault is the test's
     async with running(tmp_path, nets, DENIED):
         await home.core.accept(said("1", ANA), said("2", ANA))
         await home.until(lambda: len(home.told) == 1)

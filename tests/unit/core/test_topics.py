@@ -21,7 +21,7 @@ AWAY = Failure(Reason.REMOTE_SERVER_TIMEOUT, "away")
 
 
 class Server(Loopback):
-    """A network that holds a topic, and reads back what was written: `shown` says in what form."""
+    """A network that holds a topic, and reads back what was written: `spelt` says in what form."""
 
     def __init__(self, place: Place) -> None:
         super().__init__()
@@ -29,13 +29,13 @@ class Server(Loopback):
         self.topic = ""
         self.gate = asyncio.Event()
         self.gate.set()
-        self.shown = str
+        self.spelt = str
 
     async def set_topic(self, place: Place, text: str, by: Person | None) -> None:
         self.note(f"asked to set {text}")
         await self.gate.wait()
         await super().set_topic(place, text, by)
-        self.topic = self.shown(text)
+        self.topic = self.spelt(text)
         await self.core.accept(TopicSet(place, self.topic, own=True))
 
     async def say(self, text: str, by: Person | None) -> None:
@@ -81,7 +81,7 @@ async def test_an_older_topic_that_is_read_back_late_is_overwritten(tmp_path: Pa
 @pytest.mark.parametrize("shown", [str.upper, lambda text: text[::-1]])
 async def test_a_network_that_shows_another_topic_is_not_argued_with(tmp_path: Path, shown: type[str]) -> None:
     home, office, networks = servers()
-    office.shown = shown
+    office.spelt = shown
     async with running(tmp_path, networks):
         await home.say("tea, cake", ANA)
         await office.until(lambda: len(office.topics) == 1 + bridge.topics.REPEATS)
@@ -92,7 +92,7 @@ async def test_a_network_that_shows_another_topic_is_not_argued_with(tmp_path: P
 
 async def test_a_cut_topic_is_the_same_topic(tmp_path: Path) -> None:
     home, office, networks = servers()
-    office.shown = lambda text: " ".join(text.split())[:8]  # type: ignore[assignment]  # as good as a type here
+    office.spelt = lambda text: " ".join(text.split())[:8]  # type: ignore[assignment]  # as good as a type here
     async with running(tmp_path, networks):
         await home.say("tea\nand cake", ANA)
         await office.until(lambda: office.topic == "tea and ")
@@ -164,3 +164,27 @@ async def test_a_topic_made_durable_just_before_the_end_travels_after_it(tmp_pat
         async with running(tmp_path, networks):
             await home.core.accept(TopicSet(HOME, "x", initial=True))
             await office.until(lambda office=office, expected=expected: office.topics == expected)  # type: ignore[misc]  # bound at once
+
+
+async def test_a_place_that_lost_its_topic_gets_it_back_and_wipes_no_other(tmp_path: Path) -> None:
+    home, office, networks = servers()
+    async with running(tmp_path, networks):
+        await home.say("tea", ANA)
+        await office.until(lambda: office.topic == "tea")
+        # Its server was restarted, and knows no topic.
+        office.core.offline(Failure(Reason.SERVICE_UNAVAILABLE, "restarted"))
+        office.topic = ""
+        office.core.online()
+        await office.core.accept(TopicSet(OFFICE, "", initial=True))
+        await office.until(lambda: office.topic == "tea")
+        assert home.topics == []
+
+
+async def test_somebody_who_clears_a_topic_means_it(tmp_path: Path) -> None:
+    home, office, networks = servers()
+    async with running(tmp_path, networks):
+        await home.say("tea", ANA)
+        await office.until(lambda: office.topic == "tea")
+        await home.say("", ANA)
+        await office.until(lambda: len(office.topics) == 2)
+        assert office.topic == ""

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.irc.caps import BOT_WANTS, PUPPET_WANTS, Caps
+from adapters.irc.protocol.caps import BOT_WANTS, PUPPET_WANTS, Caps
 
 INSPIRCD = (
     "account-notify account-tag away-notify batch cap-notify chghost echo-message extended-join extended-monitor "

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.irc.casemap import CaseMap, Casemapping
-from adapters.irc.isupport import ISupport
+from adapters.irc.protocol.casemap import CaseMap, Casemapping
+from adapters.irc.protocol.isupport import ISupport
 
 INSPIRCD = (
     "ACCEPT=30 AWAYLEN=200 BOT=B CALLERID=g CASEMAPPING=rfc1459 CHANLIMIT=#:20 CHANMODES=Ibe,k,HLl,CDKMRSimnprstuz "

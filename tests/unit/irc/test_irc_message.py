@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.irc.encoding import decode, known
-from adapters.irc.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
-from adapters.irc.linebuffer import LineBuffer
-from adapters.irc.message import Line, Source, parse, serialise, unescape
+from adapters.irc.protocol.encoding import decode, known
+from adapters.irc.protocol.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
+from adapters.irc.protocol.linebuffer import LineBuffer
+from adapters.irc.protocol.message import Line, Source, parse, serialise, unescape
 
 VECTORS = [
     (b"PING", Line("PING")),

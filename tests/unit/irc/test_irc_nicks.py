@@ -5,9 +5,9 @@ from itertools import islice
 
 import pytest
 
-from adapters.irc.casemap import Casemapping
-from adapters.irc.message import Source
 from adapters.irc.nicks import KEEP, NickBook, OwnNicks, bot_nicks, is_service
+from adapters.irc.protocol.casemap import Casemapping
+from adapters.irc.protocol.message import Source
 from bridge.model.address import Address, Person
 
 ANA = Person(Address("office", "ana@example.org"), "Ana")
@@ -120,3 +120,12 @@ def test_the_bots_candidates() -> None:
 def test_services() -> None:
     assert is_service("ChanServ")
     assert not is_service("Servus")
+
+
+def test_the_nick_that_somebody_bears_may_stay_theirs_under_another_name() -> None:
+    book = NickBook({})
+    bearing = book.candidates(ANA, NAMES, lambda nick: False, 0.0)
+    assert next(bearing) == "ana"  # and it is open for as long as the puppet lives
+    renamed = Person(ANA.address, "Anna")
+    assert next(book.candidates(renamed, NAMES, lambda nick: False, 0.0, "ana")) == "ana"
+    assert next(book.candidates(OTHER, NAMES, lambda nick: False, 0.0)) == "ana[x]"

@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.irc import events
-from adapters.irc.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
-from adapters.irc.events import Manner
-from adapters.irc.message import Source
-from adapters.irc.pending import PATIENCE
-from adapters.irc.sender import DROP_AFTER, GREET_WITHIN, PING_AFTER, REGISTER_WITHIN, Profile
-from adapters.irc.session import Session
-from adapters.irc.states import OURS, TRANSITIONS, State, Trigger, step
+from adapters.irc.protocol import events
+from adapters.irc.protocol.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
+from adapters.irc.protocol.events import Manner
+from adapters.irc.protocol.message import Source
+from adapters.irc.protocol.pending import PATIENCE
+from adapters.irc.protocol.registering import GREET_WITHIN, REGISTER_WITHIN
+from adapters.irc.protocol.sender import DROP_AFTER, PING_AFTER, Profile
+from adapters.irc.protocol.session import Session
+from adapters.irc.protocol.states import OURS, TRANSITIONS, State, Trigger, step
 
 NGIRCD = """\
 :ng.test 001 alice :Welcome to the Internet Relay Network alice!~alice@127.0.0.1
@@ -50,7 +51,7 @@ class Talk:
         self.session = Session(Profile(iter(nicks or ("alice",)), "alice", "Real alice", **values), self.clock)  # type: ignore[arg-type]  # values of one dictionary
 
     def hear(self, text: str) -> list[events.Event]:
-        return self.session.receive(text.replace("\n", "\r\n").encode())
+        return list(self.session.receive(text.replace("\n", "\r\n").encode()))
 
     def sent(self) -> list[str]:
         return self.session.outgoing().decode().splitlines()
@@ -202,7 +203,8 @@ def test_names_with_prefixes_and_hosts() -> None:
         ":insp.test 353 alice = #vec :@alice!alice@127.0.0.1 @+bob!bob@h\n:insp.test 353 alice = #vec :cy!c@h \n"
         ":insp.test 366 alice #vec :End of /NAMES list.\n"
     )
-    assert members == events.Members("#vec", {"alice": "@", "bob": "@+", "cy": ""})
+    sources = (Source("alice", "alice", "127.0.0.1"), Source("bob", "bob", "h"), Source("cy", "c", "h"))
+    assert members == events.Members("#vec", {"alice": "@", "bob": "@+", "cy": ""}, sources)
     assert topic == events.Topic("#vec", "", None)
     assert len(talk.hear(":insp.test 353 alice = #vec :@alice\n:insp.test 366 alice #vec :End\n")) == 1
     assert talk.hear(":insp.test 366 alice #vec :End\n:insp.test 366 alice #other :End\n") == []
@@ -586,7 +588,7 @@ def sessions(quiet: bool) -> Iterator[Talk]:
 @given(STREAMS, st.booleans())
 def test_no_bytes_make_a_session_raise(stream: bytes, quiet: bool) -> None:
     for whole, single in zip(sessions(quiet), sessions(quiet), strict=True):
-        told = whole.session.receive(stream)
+        told = list(whole.session.receive(stream))
         assert [event for byte in stream for event in single.session.receive(bytes([byte]))] == told
         for talk in (whole, single):
             try:

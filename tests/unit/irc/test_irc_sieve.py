@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.irc.sieve import Sieve
+from adapters.irc.protocol import events
+from adapters.irc.protocol.sender import Profile
+from adapters.irc.protocol.session import Session
+from adapters.irc.protocol.sieve import Sieve
 
 DROPPED = [
     b":bob!b@h PRIVMSG #vec :hi",
@@ -96,3 +99,21 @@ def test_any_bytes(raw: bytes) -> None:
     sieve.limits("#", "@+#")
     sieve.watch(["#x"])
     assert isinstance(sieve.drops(raw), bool)
+
+
+def test_who_learns_of_a_watch_from_a_line_gets_the_next_one_of_the_same_bytes() -> None:
+    session = Session(Profile(iter(["ana"]), "ana", "Ana", quiet=True), lambda: 0.0)
+    session.start()
+    assert list(session.receive(b":s 001 ana :hi\r\n:s 422 ana :none\r\n:ana!a@h JOIN #vec\r\n"))
+    session.heed(["rialto"])
+    told: list[str] = []
+    for event in session.receive(
+        b":kim!k@h PRIVMSG #vec :before\r\n:rialto!r@h QUIT :gone\r\n:kim!k@h PRIVMSG #vec :after\r\n"
+    ):
+        match event:
+            case events.Quit(source):
+                told.append(source.nick)
+                session.watch(["#vec"])
+            case events.Said():
+                told.append(event.text)
+    assert told == ["rialto", "after"]

@@ -8,16 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from adapters.irc import ADAPTER, ctcp, events, numerics
-from adapters.irc.events import Manner
+from adapters.irc import ADAPTER
 from adapters.irc.ids import Minter, Places, canonical_channel
-from adapters.irc.inbound import Heard, Ignored, Scene, timestamp, translate
+from adapters.irc.inbound import Heard, Ignored, Scene, barred, private, timestamp, translate
 from adapters.irc.markup import from_irc
-from adapters.irc.message import Source
 from adapters.irc.nicks import Own
+from adapters.irc.protocol import ctcp, events, numerics
+from adapters.irc.protocol.events import Manner
+from adapters.irc.protocol.message import Source
 from adapters.irc.settings import IrcSettings
 from bridge.contract import Factory
-from bridge.model.address import Address, Person, Place
+from bridge.model.address import Address, Person, Place, PlaceKind
 from bridge.model.event import Cause, Event, Joined, Left, Origin, Roster, TopicSet
 from bridge.model.message import Kick, Message, MessageKind, Span, Style, Text
 from bridge.model.result import Reason
@@ -39,6 +40,7 @@ def scene() -> Scene:
         own=lambda source: own.get(source.nick.lower()),
         mint=lambda: f"minted-{next(ids)}",
         now=lambda: 5.0,
+        is_bot=lambda nick: nick == "Beep",
     )
 
 
@@ -60,6 +62,18 @@ def test_messages(manner: Manner, kind: MessageKind) -> None:
     assert heard(event) == [Event(Origin("libera", "m1"), HERE, KIM_PERSON, 60.5, Message(Text("hi"), kind))]
 
 
+def test_hops_and_words_for_one_alone() -> None:
+    (event,) = heard(said(hops=3, msgid="m1"))
+    assert isinstance(event, Event)
+    assert event.hops == 3
+    one = said(target="ana", hops=0, msgid="m1", manner=Manner.ACTION)
+    assert barred(one, scene()) is None
+    event = private(one, PUPPET, Text("waves"), scene())
+    assert (event.place, event.to) == (Place("libera", "kim", PlaceKind.USER), PUPPET)
+    assert (event.sender, event.hops) == (KIM_PERSON, 0)
+    assert event.content == Message(Text("waves"), MessageKind.EMOTE)
+
+
 def test_a_message_without_id_or_time() -> None:
     assert heard(said()) == [Event(Origin("libera", "minted-0"), HERE, KIM_PERSON, 5.0, Message(Text("hi")))]
 
@@ -73,6 +87,8 @@ def test_a_message_without_id_or_time() -> None:
         (said(target="@#tea", only_some=True), "statusmsg"),
         (said(Source("irc.example.org")), "server message"),
         (said(Source("ChanServ", "c", "services")), "service message"),
+        (said(bot=True), "bot"),
+        (said(Source("Beep", "b", "host")), "bot"),
         (said(target="rialto"), "direct message"),
         (said(manner=Manner.CTCP, ctcp="VERSION"), "ctcp"),
         (said(manner=Manner.CTCP_REPLY, ctcp="PING"), "ctcp"),

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.irc.errors import LocalProtocolError
-from adapters.irc.events import Manner
 from adapters.irc.markup import to_irc
-from adapters.irc.message import serialise
-from adapters.irc.sender import Profile
-from adapters.irc.session import Session
+from adapters.irc.protocol.errors import LocalProtocolError
+from adapters.irc.protocol.events import Manner
+from adapters.irc.protocol.message import serialise
+from adapters.irc.protocol.sender import Profile
+from adapters.irc.protocol.session import Session
 
 BREAKS = ["\r", "\n", "\r\n", "\0", "\n\r", "\r\0\n"]
 HOSTILE = [f"hi{gap}{command}" for gap in BREAKS for command in ("NICK pwned", "QUIT :x", "\x01VERSION\x01")]
@@ -28,7 +28,7 @@ TEXT = st.text(alphabet=st.sampled_from([*"\r\n\0\x01 :@,ab", "é", "\u2028", "\
 def ready() -> Session:
     session = Session(Profile(iter(["me"]), "user", "Real Name", "secret"), lambda: 0.0)
     session.start()
-    session.receive(b":s 001 me :hi me!user@host\r\n:s 422 me :none\r\n:me!user@host JOIN #c\r\n")
+    assert list(session.receive(b":s 001 me :hi me!user@host\r\n:s 422 me :none\r\n:me!user@host JOIN #c\r\n"))
     session.outgoing()
     return session
 
@@ -109,6 +109,11 @@ ASKS: list[Callable[[Session, str], object]] = [
     lambda session, text: session.answer_ctcp(text, "x"),
     lambda session, text: session.answer_ctcp("a", text),
     lambda session, text: session.quit(text),
+    lambda session, text: session.request("AWAY", text),
+    lambda session, text: session.request("MONITOR", "+", text),
+    lambda session, text: session.request("ISON", text),
+    lambda session, text: session.request("WHO", text, "%n,1"),
+    lambda session, text: session.request(text),
 ]
 
 
@@ -147,7 +152,7 @@ def test_registration(where: str, text: str) -> None:
 @pytest.mark.parametrize(("gap", "ping"), list(itertools.product([b"\r", b"\0"], [b"PING", b"PING a"])))
 def test_a_server_cannot_make_us_send_two_lines(gap: bytes, ping: bytes) -> None:
     session = ready()
-    session.receive(ping + b" :x" + gap + b"QUIT\r\n")
+    list(session.receive(ping + b" :x" + gap + b"QUIT\r\n"))
     check(session.outgoing(), "PONG")
 
 

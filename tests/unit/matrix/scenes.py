@@ -4,6 +4,7 @@ from typing import Any
 
 from adapters.matrix.ids import Namespace
 from adapters.matrix.inbound import Scene
+from adapters.matrix.standing import Mark
 from bridge.contract import Part, Voice
 from bridge.model.address import Address, Person, Place
 from bridge.model.message import MessageKind, Text
@@ -17,7 +18,11 @@ KESTREL = "@_rialto_libera_kestrel:example.org"
 NOW = 1_800_000_000.0
 
 
-def scene(people: dict[str, str] | None = None, puppets: dict[str, str] | None = None) -> Scene:
+def scene(
+    people: dict[str, str] | None = None,
+    puppets: dict[str, str] | None = None,
+    marks: dict[str, Mark] | None = None,
+) -> Scene:
     """The lobby, with Ana and Kestrel's puppet in it unless told otherwise."""
     return Scene(
         LOBBY,
@@ -26,6 +31,7 @@ def scene(people: dict[str, str] | None = None, puppets: dict[str, str] | None =
         {KESTREL: "kestrel"} if puppets is None else puppets,
         lambda user_id: OURS.read(user_id, NAMES),
         NOW,
+        marks or {},
     )
 
 

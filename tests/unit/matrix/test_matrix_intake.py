@@ -7,27 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.matrix.client import Client
-from adapters.matrix.entering import Entering
 from adapters.matrix.intake import Intake
-from adapters.matrix.puppets import Puppets
-from adapters.matrix.rooms import Room, Rooms
-from adapters.matrix.sending import Sender
-from adapters.matrix.tasks import Tasks
+from adapters.matrix.rooms import Room
 from bridge.model.event import Event, Joined, Left
 from bridge.model.result import Receipt
 from tests.networks.matrix.support import RecordingCore
-from tests.unit.matrix.scenes import ANA, KESTREL, LOBBY, OURS, member, pdu
+from tests.unit.matrix.parlour import parlour
+from tests.unit.matrix.scenes import ANA, KESTREL, LOBBY, member, pdu
 from tests.unit.matrix.test_matrix_inbound import JSON, PDUS
 
 
 def made() -> tuple[RecordingCore, Intake, Room]:
     """An intake over one room; its client is never opened."""
-    core, client, tasks, rooms = RecordingCore(LOBBY.native), Client("http://hs", "token"), Tasks(), Rooms([LOBBY])
-    room = rooms.bind(LOBBY, "!lobby")
-    puppets = Puppets(core, client, OURS, rooms)
-    sender = Sender(client, OURS, puppets, tasks)
-    return core, Intake(core, OURS, rooms, puppets, Entering(core, client, OURS, rooms), sender, tasks), room
+    parts = parlour()
+    return parts.core, parts.intake, parts.rooms.bind(LOBBY, "!lobby")
 
 
 TEXT = {"msgtype": "m.text", "body": "hi"}
@@ -79,14 +72,14 @@ async def test_ephemeral_events_are_counted_once(keys: tuple[str, ...]) -> None:
     core, intake, _ = made()
     edus = [{"type": "m.typing"}, {"type": "m.receipt"}, {"type": "m.presence"}, {"type": "m.new"}, 5]
     await intake.transaction({"events": []} | dict.fromkeys(keys, edus))
-    assert core.labels == ["typing", "receipt", "presence", "ephemeral event", "ephemeral event"]
+    assert core.labels == ["typing", "receipt", "malformed presence", "ephemeral event", "ephemeral event"]
 
 
 @pytest.mark.parametrize(
     ("event", "label"),
     [
         (pdu("m.room.message", TEXT, room_id="!other"), "room not configured"),
-        (member(KESTREL, "invite", ANA) | {"room_id": "!other"}, "invitation elsewhere"),
+        (member(KESTREL, "invite", ANA) | {"room_id": "!other"}, "invitation"),
         (pdu("m.room.power_levels", {}, state_key=""), "state event"),
         (pdu("m.room.encryption", {"algorithm": "x"}, state_key=""), "encryption turned on"),
         (pdu("m.room.tombstone", {"replacement_room": "!x"}, state_key=""), "room replaced"),

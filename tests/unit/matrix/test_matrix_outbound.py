@@ -25,7 +25,7 @@ def test_kinds(kind: MessageKind, msgtype: str) -> None:
         "msgtype": msgtype,
         "body": "hello",
         "m.mentions": {},
-        "org.rialto.bridge": {"part": "01HZX-1-0"},
+        "org.rialto.bridge": {"part": "01HZX-1-0", "hops": 20},
     }
     assert part_id_of(content) == "01HZX-1-0"
 

@@ -17,7 +17,7 @@ def test_what_changes_while_the_members_are_listed_counts() -> None:
     room.begin_loading()
     room.apply(Change(BO, "Bo"), OURS)  # came after the homeserver made its list
     room.apply(Change(ANA, None), OURS)  # went after it
-    room.load({ANA: "Ana", KESTREL: "kestrel", OURS.bot_id: "Rialto"}, OURS)
+    room.load([Change(ANA, "Ana"), Change(KESTREL, "kestrel"), Change(OURS.bot_id, "Rialto")], OURS)
     assert room.roster() == Roster(LOBBY, (Person(Address("home", BO), "Bo"),))
     assert room.puppets == {KESTREL: "kestrel"}
     assert room.entered

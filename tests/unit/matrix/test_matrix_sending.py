@@ -83,8 +83,9 @@ async def made() -> AsyncIterator[tuple[Lobby, Sender, Room, Puppets]]:
     rooms = Rooms([LOBBY])
     room = rooms.bind(LOBBY, "!lobby")
     room.entered = True
-    puppets = Puppets(RecordingCore(LOBBY.native), client, OURS, rooms)
-    yield lobby, Sender(client, OURS, puppets, tasks, lambda: NOW), room, puppets
+    core = RecordingCore(LOBBY.native)
+    puppets = Puppets(core, client, OURS, rooms)
+    yield lobby, Sender(client, OURS, puppets, tasks, core.identity, lambda: NOW), room, puppets
     await tasks.stop()
     await client.close()
     await runner.cleanup()
@@ -165,7 +166,7 @@ async def test_a_puppet_that_may_not_speak_is_brought_back_once(made: Made) -> N
     lobby.asked.clear()
     lobby.refuse = [403]
     assert await soon(sender.send(part(), room).confirmation) == Receipt("$0")
-    assert lobby.asked == ["send", "register", "displayname", "join", "send"]
+    assert lobby.asked == ["send", "register", "displayname", KESTREL, "send"]
     lobby.refuse = [403, 403]
     with pytest.raises(SendError) as error:
         await soon(sender.send(part(id="p-2"), room).confirmation)

@@ -32,7 +32,6 @@ def test_defaults() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"mode": "user"}, "comes later"),
         ({"mode": "bot"}, "appservice"),
         ({"homeserver": "127.0.0.1:8008"}, "write http://"),
         ({"homeserver": "http://user@host"}, "write http://"),

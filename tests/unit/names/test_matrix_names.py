@@ -36,12 +36,12 @@ TABLE = [
     (Address("home2", "@ana:matrix.org"), "_rialto_home2_=40ana=3amatrix.org"),
     (Place("home2", "!iD"), "_rialto_home2_=21i_d"),
     (Address("libera", "日本"), "_rialto_libera_=e6=97=a5=e6=9c=ac"),
-    (Address("libera", "\x00\r\n"), "_rialto_libera_=00=0d=0a"),
+    (Address("libera", "\x01\t"), "_rialto_libera_=01=09"),
 ]
 
 natives = st.one_of(
-    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=16),
-    st.text(st.sampled_from("aAzZ0_=-+./#&!@:é\x00"), min_size=1, max_size=16),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r\n"), min_size=1, max_size=16),
+    st.text(st.sampled_from("aAzZ0_=-+./#&!@:é\x01"), min_size=1, max_size=16),
 )
 networks = st.sampled_from([each.network for each in NETWORKS])
 anything = st.one_of(st.builds(Address, networks, natives), st.builds(Place, networks, natives))
@@ -121,3 +121,12 @@ def test_the_limit_is_exact() -> None:
     assert NAMES.matrix_local(who, PREFIX, len(short)) == short
     with pytest.raises(ValueError, match="room for"):
         NAMES.matrix_local(who, PREFIX, len(short) - 1)
+
+
+@pytest.mark.parametrize("native", ["x\ny", "x\ry", "x\0y"])
+def test_what_no_native_id_holds_is_no_name(native: str) -> None:
+    encoded = "".join(f"={byte:02x}" if byte < 32 else chr(byte) for byte in native.encode())
+    with pytest.raises(ValueError, match="line end"):
+        NAMES.from_matrix_local(f"{PREFIX}libera_{encoded}", PREFIX)
+    with pytest.raises(ValueError, match="line end"):
+        NAMES.matrix_local(Address("libera", native), PREFIX, 200)

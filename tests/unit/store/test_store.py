@@ -1,6 +1,7 @@
 """The store: one transaction for many, no one harmed by another's fault, a schema that migrations reach."""
 
 import asyncio
+import stat
 from functools import partial
 from pathlib import Path
 
@@ -233,8 +234,9 @@ async def test_what_cannot_be_said_in_unicode_is_set_aside_all_the_same(tmp_path
 async def test_nothing_was_said_later_than_it_was_heard(tmp_path: Path) -> None:
     store = await opened(tmp_path)
     await record(store, said("$1", now=5000.0), said("$2", now=900.0), received=1000.0)
-    assert await store.read(events.last_seen) == {(HERE.network, HERE.native): 1000.0}
-    assert await store.read(deliveries.numbers) == {(THERE.network, THERE.native): 2}
+    both = [HERE, THERE]
+    assert await store.read(partial(events.last_seen, places=both)) == {HERE: 1000.0}
+    assert await store.read(partial(deliveries.numbers, places=both)) == {(THERE.network, THERE.native): 2}
     await store.close()
 
 
@@ -245,7 +247,8 @@ async def test_the_newest_of_every_place_is_found(tmp_path: Path) -> None:
     todo = [Delivery(one, place, number) for number, place in enumerate(places)]
     await store.write(partial(events.record, events=[one], deliveries=todo, received=1.0))
     wanted = {(place.network, place.native): number for number, place in enumerate(places)}
-    assert await store.read(deliveries.numbers) == wanted
+    nowhere = Place("c", "#nobody")
+    assert await store.read(partial(deliveries.numbers, places=[*places, nowhere])) == wanted
     await store.close()
 
 
@@ -292,9 +295,10 @@ async def test_no_query_of_the_start_or_of_retention_reads_whole_tables(tmp_path
 
         listen(connection.engine, "before_cursor_execute", note)
         events.forget(connection, 1000.0, 10.0)
-        events.last_seen(connection)
+        events.last_seen(connection, [HERE, THERE])
         events.long_names(connection, 40)
-        deliveries.numbers(connection)
+        deliveries.numbers(connection, [HERE, THERE])
+        deliveries.people_waited_for(connection)
         deliveries.untold(connection, 5.0)
         deliveries.waiting(connection, THERE, -1, 100)
         remove(connection.engine, "before_cursor_execute", note)
@@ -305,12 +309,20 @@ async def test_no_query_of_the_start_or_of_retention_reads_whole_tables(tmp_path
         ]
 
     found = await store.read(plans)
-    assert len(asked) == 7
+    assert len(asked) == 10
     walks = {line for line in found if line.startswith("SCAN")}
     assert walks == {
-        "SCAN event USING COVERING INDEX ix_event_said",  # LIMIT 1
-        "SCAN delivery USING COVERING INDEX ix_delivery_number",  # LIMIT 1
+        "SCAN delivery USING INDEX ix_delivery_open",  # partial: nothing but what waits
         "SCAN event USING COVERING INDEX ix_event_long_sender",  # partial: nothing but long names
     }
     assert not [line for line in found if "TEMP B-TREE" in line]
+    await store.close()
+
+
+async def test_nobody_else_on_the_machine_can_read_it(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    await record(store, said("$1"))
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes
+    assert set(modes.values()) == {0o600}, {name: oct(mode) for name, mode in modes.items()}
     await store.close()

@@ -71,6 +71,7 @@ class Muc:
         new: str = "",
         actor: str = "",
         reason: str = "",
+        extra: str = "",
     ) -> None:
         """The service tells of an occupant, to one of ours who has that full JID."""
         kind = "type='unavailable'" if gone else ""
@@ -82,7 +83,7 @@ class Muc:
         self._receive(
             to,
             f"<presence xmlns='jabber:component:accept' from='{ROOM}/{nick}' to='{to.jid}' {kind}>"
-            f"<x xmlns='{USER}'><item{item}>{by}{why}</item>{status}</x>{oid}</presence>",
+            f"<x xmlns='{USER}'><item{item}>{by}{why}</item>{status}</x>{oid}{extra}</presence>",
         )
 
     def refuse(self, to: Own, nick: str, condition: str) -> None:

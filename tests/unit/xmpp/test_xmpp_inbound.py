@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.xmpp.inbound import is_self, read_line, read_presence, read_time
+from adapters.xmpp.inbound import is_self, read_line, read_presence
+from adapters.xmpp.presence import read_time
 from bridge.model.message import (
     Media,
     MediaKind,

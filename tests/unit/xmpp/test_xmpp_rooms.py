@@ -6,7 +6,6 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from adapters.xmpp.errors import Refused
-from adapters.xmpp.memory import Remembered
 from bridge.contract import SendError
 from bridge.model.address import Address, Person
 from bridge.model.event import Cause, Event, Joined, Left, Protection, PuppetGone, Renamed, Roster, State, TopicSet
@@ -394,63 +393,6 @@ async def test_what_was_heard_live_is_known_again_in_history_without_the_rooms_i
     (missed,) = later.link.taken()
     assert isinstance(missed, Event)
     assert missed.origin.native_id not in ids
-
-
-OLD = Remembered(Address("libera", "kestrel"), "Kestrel", "Kestrel", "k-id")
-OLD_JID = f"kestrel%libera@{DOMAIN}/rialto"
-
-
-@pytest.mark.parametrize("shown", [{"jid": OLD_JID}, {"occ": "k-id"}])
-async def test_a_puppet_from_before_a_restart_is_known_and_sent_away(shown: Any) -> None:
-    muc = Muc((OLD, OLD_JID))
-    muc.room.enter(muc.bot, "rialto")
-    muc.presence(muc.bot, "Kestrel", **shown)
-    muc.presence(muc.bot, "rialto", "110")
-    muc.line("", "<subject/>")
-    assert muc.link.taken()[0] == there()
-    muc.room.sweep(last=False)
-    assert f'from="{OLD_JID}"' in muc.link.written[-1]
-    assert 'type="unavailable"' in muc.link.written[-1]
-    muc.presence(muc.bot, "Kestrel", gone=True, **shown)
-    muc.room.sweep(last=True)
-    assert muc.link.taken() == []
-
-
-async def test_whoever_may_be_a_puppet_of_old_is_found_out() -> None:
-    muc = Muc((OLD, OLD_JID), features=frozenset())
-    muc.room.enter(muc.bot, "rialto")
-    muc.presence(muc.bot, "Kestrel")
-    muc.presence(muc.bot, "rialto", "110")
-    muc.line("", "<subject/>")
-    assert muc.link.taken()[0] == there()
-    muc.room.sweep(last=False)
-    assert f'from="{OLD_JID}"' in muc.link.written[-1]
-    assert muc.link.taken() == []
-    muc.room.sweep(last=True)
-    assert muc.link.taken() == [Joined(PLACE, person(f"{ROOM}/Kestrel", "Kestrel"))]
-    # Or speaks, before.
-    muc = Muc((OLD, OLD_JID), features=frozenset())
-    muc.room.enter(muc.bot, "rialto")
-    muc.presence(muc.bot, "Kestrel")
-    muc.presence(muc.bot, "rialto", "110")
-    muc.line("", "<subject/>")
-    muc.link.taken()
-    muc.body("Kestrel", "me")
-    assert [type(item) for item in muc.link.taken()] == [Joined, Event]
-
-
-async def test_our_lines_from_before_a_restart_are_confirmed_and_no_others() -> None:
-    muc = Muc((OLD, OLD_JID))
-    muc.room.enter(muc.bot, "rialto", since=0.0)
-    muc.presence(muc.bot, "rialto", "110", occ="bot-id")
-    muc.link.taken()
-    then = "1970-01-01T00:01:00Z"
-    muc.body("Kestrel", "ours", mid="rialto-p1", sid="s1", occ="k-id", stamp=then)
-    muc.body("rialto", "the bot's", mid="rialto-p2", sid="s2", occ="bot-id", stamp=then)
-    muc.body("Kestrel", "the nick was somebody else's", mid="rialto-p3", sid="s3", occ="x-id", stamp=then)
-    muc.body("Kestrel", "no id of ours", mid="0123456789abcdef", sid="s4", occ="x-id", stamp=then)
-    assert muc.link.receipts == {"p1": Receipt("s1"), "p2": Receipt("s2")}
-    assert texts(muc.link.taken()) == ["the nick was somebody else's", "no id of ours"]
 
 
 async def test_edits_reactions_and_retractions_name_lines_as_we_do() -> None:

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.xmpp import component
 from adapters.xmpp.component import Component
 from adapters.xmpp.disco import Responder
 from adapters.xmpp.dispatch import Dispatch
@@ -18,6 +17,7 @@ from adapters.xmpp.stream import Account, Stream, tcp
 from bridge.contract import SendError
 from bridge.model.address import Address, Place
 from bridge.model.result import Failure, Reason
+from tests.unit.xmpp.folk import Folk
 from tests.unit.xmpp.muc import BOT, DOMAIN, ROOM, Muc
 from tests.unit.xmpp.test_xmpp_inbound import ELEMENTS, element
 
@@ -126,7 +126,7 @@ async def test_what_is_not_xml_ends_the_connection_without_a_word_of_it_in_the_l
 
 
 async def test_a_stanza_without_end_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(component, "RECEIVED_BYTES", 100_000)
+    monkeypatch.setattr("adapters.xmpp.wire.RECEIVED_BYTES", 100_000)
     made, wire, ear = connected()
     made.data_received(HEADER + b"<handshake/>")
     for _ in range(10):
@@ -186,10 +186,11 @@ def read(local: str) -> Address | Place:
 
 def dispatcher(muc: Muc) -> tuple[Dispatch, Away]:
     away = Away()
+    folk = Folk({ROOM: muc.room})
     responder = Responder(
         domain=DOMAIN, bot=BOT, read=read, present=lambda jid, room: False, is_room=lambda jid: jid == ROOM
     )
-    return Dispatch({ROOM: muc.room}, Queries(away.write), responder, away), away
+    return Dispatch({ROOM: muc.room}, Queries(away.write), responder, away, folk.people), away
 
 
 WHOLE = st.builds(
@@ -240,30 +241,6 @@ async def test_nothing_unknown_raises_and_no_request_goes_unanswered(stanzas: li
         if result or stanza.get("type") in ("error", "groupchat"):
             assert len(away.written) == before
     assert "not understood" not in away.ignores
-
-
-@pytest.mark.parametrize("to", [BOT, f"kestrel%libera@{DOMAIN}/rialto"])
-@pytest.mark.parametrize(
-    ("inner", "answered"),
-    [
-        ("<body>psst</body>", True),
-        ("<encrypted xmlns='eu.siacs.conversations.axolotl'/>", True),
-        ("<composing xmlns='http://jabber.org/protocol/chatstates'/>", False),
-        ("", False),
-    ],
-)
-def test_direct_messages_are_answered(to: str, inner: str, answered: bool) -> None:
-    dispatch, away = dispatcher(Muc())
-    dispatch.received(
-        fromstring(
-            f"<message xmlns='jabber:component:accept' from='{ROOM}/Ana' to='{to}' id='a&lt;1'>{inner}</message>"
-        )
-    )
-    assert len(away.written) == (1 if answered else 0)
-    if answered:
-        answer = fromstring(away.written[0])
-        assert (answer.get("from"), answer.get("to"), answer.get("id")) == (to, f"{ROOM}/Ana", "a<1")
-        assert answer.find("error/{urn:ietf:params:xml:ns:xmpp-stanzas}feature-not-implemented") is not None
 
 
 async def test_an_answer_counts_only_from_whom_was_asked() -> None:

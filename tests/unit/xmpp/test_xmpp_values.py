@@ -16,13 +16,16 @@ from adapters.xmpp.stream import Account, Backoff
 from bridge.contract import (
     Adapter,
     Context,
+    Direct,
     Factory,
     Puppeteer,
     Rechecking,
+    Showing,
     Telling,
     Topical,
 )
 from bridge.model.address import Address, Person
+from bridge.model.presence import Presence
 from bridge.model.result import Reason
 
 ANYTHING = st.text(st.characters(codec=None, exclude_categories=()))
@@ -208,7 +211,7 @@ def test_servers(server: str, address: tuple[str, int]) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"mode": "client"}, "comes later"),
+        ({"mode": "client"}, "component"),
         ({"server": "127.0.0.1:0"}, "HOST:PORT"),
         ({"server": "127.0.0.1:99999"}, "HOST:PORT"),
         ({"server": "http://x"}, "HOST:PORT"),
@@ -217,6 +220,9 @@ def test_servers(server: str, address: tuple[str, int]) -> None:
         ({"domain": "exa mple"}, "is not a JID"),
         ({"secret": ""}, "openssl rand"),
         ({"nick": " "}, "cannot be a nick"),
+        ({"people": ["me@example.org"]}, "write for example example.org"),
+        ({"people": [""]}, "write for example example.org"),
+        ({"domain": ""}, "write for example bridge.example.org"),
         ({"sekret": "x"}, "Extra inputs"),
     ],
 )
@@ -245,8 +251,21 @@ def test_the_snippets_say_what_the_servers_need() -> None:
 def test_the_adapter_offers_what_it_is_said_to() -> None:
     factory: Factory = ADAPTER
     adapter: Adapter = factory.create(settings(), CONTEXT)
-    for ability in (Puppeteer, Topical, Telling, Rechecking):
+    for ability in (Puppeteer, Topical, Telling, Rechecking, Direct, Showing):
         assert isinstance(adapter, ability)
+
+
+def test_whose_people_are_at_home() -> None:
+    adapter = ADAPTER.create(settings(people=["Example.NET"]), CONTEXT)
+    assert isinstance(adapter, Direct)
+    at_home = {
+        native: adapter.at_home(Address("office", native))
+        for native in ("a@example.org", "a@example.net", "a@x.example.org", "a@org", "r@example.org/occupant", "a@b.c")
+    }
+    assert [native for native, home in at_home.items() if home] == ["a@example.org", "a@example.net"]
+    assert isinstance(adapter, Showing)
+    adapter.show(Presence(Address("libera", "kestrel")))  # before the start, which does no harm
+    assert settings(domain="bridge").home == frozenset()
 
 
 # Memory and back-off

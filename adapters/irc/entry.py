@@ -1,0 +1,87 @@
+"""How the bot comes in: the way to the server, what it introduces itself with, and which secrets that shows.
+
+Shared by the adapter and by the check of a network before anything is bridged, which is to try the very same.
+"""
+
+import ipaddress
+import time
+from collections.abc import Mapping
+
+from adapters.irc.access import Use
+from adapters.irc.link.route import Policy, Remember, Route
+from adapters.irc.link.tls import CertificateError, tls_context
+from adapters.irc.nicks import bot_nicks
+from adapters.irc.protocol.sasl import Mechanism
+from adapters.irc.protocol.sender import Profile
+from adapters.irc.protocol.sts import StsBook
+from adapters.irc.settings import IrcSettings
+from adapters.irc.standing import bot_name
+from bridge.contract import Context, StartError
+
+
+def bot_profile(settings: IrcSettings) -> Profile:
+    """What the bot introduces itself with."""
+    return Profile(
+        nicks=bot_nicks(settings.nick),
+        username=settings.username,
+        realname=bot_name(settings.realname),
+        password=settings.password.get_secret_value() if settings.password else None,
+        sasl=settings.sasl.credentials() if settings.sasl else None,
+        nickserv=settings.nickserv.login() if settings.nickserv else None,
+        strict=True,
+        encoding=settings.encoding,
+        burst=settings.flood.burst,
+        per_second=settings.flood.per_second,
+    )
+
+
+def sts_policy(settings: IrcSettings, remembered: Mapping[str, str], remember: Remember) -> Policy:
+    """Whether the server is spoken to by TLS: as configured, or as it demanded (STS)."""
+    book = StsBook(settings.host, remembered, time.time)
+    return Policy(book, settings.port, remember, secure=settings.secure)
+
+
+def make_route(settings: IrcSettings, context: Context, policy: Policy, *, shown: bool) -> Route:
+    """The way to the server. `shown`: with our certificate, which is the bot's and no puppet's.
+
+    Raises `StartError` where a certificate of the configuration cannot be read.
+    """
+    tls, folder = settings.tls, context.folder
+    try:
+        certificates = tls_context(
+            folder / tls.ca if tls.ca else None,
+            verify=tls.by_authority,
+            cert=folder / tls.cert if tls.cert and shown else None,
+            key=folder / tls.key if tls.key and shown else None,
+        )
+    except CertificateError as error:
+        raise StartError(f"networks.{context.network}.tls.{error.key}: {error}") from error
+    return Route(settings.host, policy, certificates, tls.pins, f"networks.{context.network}.server")
+
+
+def readable_secrets(settings: IrcSettings, *, secure: bool) -> tuple[str, ...]:
+    """The keys of the secrets that anybody on the way to the server can read; none by TLS, or where there is no way.
+
+    SCRAM and EXTERNAL show no secret to a listener.
+    """
+    if secure or is_loopback(settings.host):
+        return ()
+    sasl = settings.sasl
+    sent = {
+        "password": settings.password is not None,
+        "sasl": sasl is not None and sasl.use is not Use.OFF and sasl.mechanism is Mechanism.PLAIN,
+        "nickserv": settings.nickserv is not None,
+        "webirc": settings.webirc is not None and settings.puppets > 0,
+    }
+    return tuple(key for key, is_sent in sent.items() if is_sent)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what goes to this host never leaves the machine (RFC 1122 section 3.2.1.3, RFC 4291, RFC 6761)."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

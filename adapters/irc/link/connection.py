@@ -1,0 +1,282 @@
+"""One session over one carrier: writes what is due, keeps the timer, and turns confirmations into futures."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from adapters.irc.link.transport import Carrier, DialError, Dialler
+from adapters.irc.protocol import events, numerics
+from adapters.irc.protocol.errors import LocalProtocolError
+from adapters.irc.protocol.events import Event, Manner
+from adapters.irc.protocol.flood import Urgency
+from adapters.irc.protocol.refusals import direct_words
+from adapters.irc.protocol.sender import Profile
+from adapters.irc.protocol.session import Session
+from adapters.irc.protocol.states import State
+from bridge.contract import Handover, SendError
+from bridge.model.result import Failure, Reason, Receipt
+
+log = structlog.get_logger(__name__)
+
+BACKLOG: Final = 45.0
+"""Seconds of lines that flood control may hold back; more wait with whoever sends them, who has a store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a connection is over. `permanent`: another like it would end the same way. `asked`: we closed it. `again`:
+    the server sent us to another port, where to try at once."""
+
+    failure: Failure
+    permanent: bool = False
+    asked: bool = False
+    again: bool = False
+
+
+class Connection:
+    """From dialling to the end. What the session tells goes to `on_event`, at once and in order, but for what became
+    of the lines that were sent, which goes into their futures."""
+
+    def __init__(self, profile: Profile, dialler: Dialler, on_event: Callable[[Event], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._dialler = dialler
+        self._on_event = on_event
+        self._carrier: Carrier | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._choked = False
+        self._tokens = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Receipt]] = {}
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._ending: Ending | None = None
+        self.session = Session(profile, self._loop.time)
+
+    @property
+    def ready(self) -> bool:
+        """Whether things can be said."""
+        return self.session.state is State.READY
+
+    async def run(self) -> Ending:
+        """Dial, and return when all is over. Cancelled, it drops the connection."""
+        try:
+            await self._dialler.dial(self)
+        except DialError as error:
+            return self._ending or Ending(error.failure)
+        try:
+            await asyncio.shield(self._closed)
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        return self._ending or Ending(Failure(Reason.REMOTE_SERVER_NOT_FOUND, "the server closed the connection"))
+
+    # What the owner asks for.
+
+    def say(
+        self,
+        target: str,
+        manner: Manner,
+        text: str,
+        urgency: Urgency = Urgency.SPEECH,
+        tags: Mapping[str, str] | None = None,
+    ) -> Handover:
+        """Say something, with those of the client-only `tags` that the server passes on.
+
+        Raises `SendError`: temporary where the connection is not ready or its queue is full, permanent where the text
+        does not fit.
+        """
+        if not self.ready:
+            raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, "the connection is not ready")
+        if len(text.encode(errors="replace")) > self.session.text_bytes(target):
+            raise SendError.permanent(Reason.POLICY_VIOLATION, "the text does not fit into one line")
+        if (backlog := self.session.backlog) > BACKLOG:
+            raise SendError.passing(Reason.RESOURCE_CONSTRAINT, "flood control holds too many lines back", backlog / 2)
+        token, future = self._future()
+        try:
+            throttled = self.session.say(token, target, manner, text, urgency, tags)
+        except LocalProtocolError as error:
+            del self._waiting[token]
+            reason = Reason.RESOURCE_CONSTRAINT if "waiting" in str(error) else Reason.POLICY_VIOLATION
+            raise SendError(Failure(reason, str(error)), temporary=reason is Reason.RESOURCE_CONSTRAINT) from error
+        self.flush()
+        return Handover(future, throttled)
+
+    def request(self, command: str, *params: str) -> None:
+        """Ask the server something; nothing happens where it cannot be asked now."""
+        if not self.ready:
+            return
+        try:
+            self.session.request(command, *params)
+        except LocalProtocolError as error:
+            log.debug("not asked", command=command, error=str(error))
+            return
+        self.flush()
+
+    def retract(self, target: str) -> None:
+        """What still waits for this target shall not be sent; whoever sent it learns that it may be tried again."""
+        self._tell(self.session.retract(target))
+
+    def topic(self, channel: str, text: str) -> asyncio.Future[Receipt]:
+        """Set a topic. Raises `SendError` where the connection is not ready."""
+        if not self.ready:
+            raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, "the connection is not ready")
+        token, future = self._future()
+        try:
+            self.session.topic(token, channel, text)
+        except LocalProtocolError as error:
+            del self._waiting[token]
+            raise SendError.permanent(Reason.POLICY_VIOLATION, str(error)) from error
+        self.flush()
+        return future
+
+    def quit(self, reason: str) -> None:
+        """Say good-bye; the server closes the connection then. Does nothing if that is under way."""
+        self._ending = self._ending or Ending(Failure(Reason.GONE, reason), asked=True)
+        if self.session.state in (State.NEW, State.CLOSING, State.CLOSED):
+            return
+        self.session.quit(reason)
+        self.flush()
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self._ending = self._ending or Ending(Failure(Reason.GONE, "dropped"), asked=True)
+        if self._carrier is not None:
+            self._carrier.abort()
+
+    async def wait_closed(self, within: float) -> None:
+        """Return when the connection is closed, or after some seconds."""
+        if self._carrier is not None:
+            await asyncio.wait([self._closed], timeout=within)
+
+    def pause_reading(self) -> None:
+        """Take no more from the server for now."""
+        if self._carrier is not None:
+            self._carrier.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on reading."""
+        if self._carrier is not None:
+            self._carrier.resume_reading()
+
+    def flush(self) -> None:
+        """Write what is due, unless the server takes nothing, and set the timer for what comes next."""
+        if self._carrier is None or self.session.state is State.CLOSED:
+            return
+        if not self._choked and (data := self.session.outgoing()):
+            self._carrier.write(data)
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self.session.deadline()
+        if deadline is not None:
+            # While the server takes nothing, lines that are due are no reason to wake; resume_writing is.
+            at = max(deadline, self._loop.time() + 1) if self._choked else deadline
+            self._timer = self._loop.call_at(at, self._tick)
+
+    # The carrier's side.
+
+    def connected(self, carrier: Carrier, *, secure: bool) -> None:
+        """The connection is open: introduce ourselves."""
+        self._carrier = carrier
+        if self._ending is not None:
+            carrier.abort()
+            return
+        self.session.start(secure=secure)
+        self.flush()
+
+    def received(self, data: bytes) -> None:
+        """Bytes came."""
+        self._tell(self.session.receive(data))
+        self.flush()
+
+    def lost(self, error: Exception | None) -> None:
+        """The connection is closed."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._ending is None and error is not None:
+            self._ending = Ending(Failure(Reason.REMOTE_SERVER_NOT_FOUND, f"the connection broke: {error}"))
+        self._tell(self.session.lost())
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        """The server takes no more for now."""
+        self._choked = True
+
+    def resume_writing(self) -> None:
+        """It takes more again."""
+        self._choked = False
+        self.flush()
+
+    # Between the two.
+
+    def _future(self) -> tuple[int, asyncio.Future[Receipt]]:
+        token, future = next(self._tokens), self._loop.create_future()
+        self._waiting[token] = future
+        future.add_done_callback(lambda done: self._decided(token, done))
+        return token, future
+
+    def _decided(self, token: int, future: asyncio.Future[Receipt]) -> None:
+        self._waiting.pop(token, None)
+        if future.cancelled():
+            # Whoever gave up on the line will send it again: it must not go out twice.
+            self.session.withdraw(token)
+        else:
+            # An outcome that nobody asks for any more is no error of asyncio's to report.
+            future.exception()
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._tell(self.session.tick())
+        self.flush()
+
+    def _tell(self, told: Iterable[Event]) -> None:
+        for event in told:
+            match event:
+                case events.Delivered(token, msgid):
+                    self._settle(token, Receipt(msgid or None))
+                case events.Refused(token):
+                    self._settle(token, self._refusal(event))
+                case events.Dropped(token, sent):
+                    text = "the connection was lost before the server confirmed" if sent else "it was never sent"
+                    reason = Reason.REMOTE_SERVER_TIMEOUT if sent else Reason.RECIPIENT_UNAVAILABLE
+                    self._settle(token, SendError.passing(reason, text))
+                case events.Ended(text):
+                    self._end(Ending(Failure(Reason.REMOTE_SERVER_NOT_FOUND, text)))
+                case events.RegistrationFailed(numeric, text, permanent):
+                    hint = numerics.ADVICE.get(numeric)
+                    text = f"{text} ({numeric}): {hint}" if hint else f"{text} ({numeric})"
+                    self._end(Ending(Failure(numerics.reason(numeric), text), permanent))
+                case events.Sts(port) if not self.session.secure:
+                    self._on_event(event)
+                    failure = Failure(Reason.REDIRECT, f"the server is to be spoken to by TLS on port {port} (STS)")
+                    self._end(Ending(failure, again=True))
+                case _:
+                    self._on_event(event)
+
+    def _end(self, ending: Ending) -> None:
+        # What refused us comes before the ERROR line that repeats it.
+        self._ending = self._ending or ending
+        if self._carrier is not None:
+            self._carrier.close()
+
+    def _settle(self, token: int, outcome: Receipt | SendError) -> None:
+        future = self._waiting.pop(token, None)
+        if future is None or future.done():
+            return
+        if isinstance(outcome, SendError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+    def _refusal(self, refused: events.Refused) -> SendError:
+        failure = Failure(numerics.reason(refused.numeric), self._words(refused))
+        # A refusal by a channel we were just removed from says nothing of the line: the next try goes another way.
+        outside = self.session.isupport.is_channel(refused.target) and refused.target not in self.session.channels
+        return SendError(failure, temporary=refused.numeric in numerics.PASSING or outside)
+
+    def _words(self, refused: events.Refused) -> str:
+        """What a person is told, who knows of no numerics, where it was for a person; elsewhere the server's words."""
+        words = None if self.session.isupport.is_channel(refused.target) else direct_words(refused)
+        return words or f"{refused.text} ({refused.numeric})"

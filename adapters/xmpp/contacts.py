@@ -1,0 +1,253 @@
+"""Presence that comes from people and not through a room: subscriptions, probes, and what contacts show."""
+
+import asyncio
+from dataclasses import replace
+from typing import Protocol
+from xml.etree.ElementTree import Element
+
+import structlog
+
+from adapters.xmpp import ids, outbound
+from adapters.xmpp.presence import read_tuple
+from adapters.xmpp.showing import Showing
+from adapters.xmpp.sightings import Sightings
+from adapters.xmpp.subscriptions import Subscription, Subscriptions
+from bridge.contract import Core, NoPuppetError, SendError
+from bridge.model.address import Address
+from bridge.model.result import Reason
+
+log = structlog.get_logger(__name__)
+
+WAITING = 10_000
+"""Stanzas that may wait to be dealt with; beyond, they are passed over, and their senders may ask again."""
+PROBES, PAUSE = 50, 0.1
+"""How many contacts are asked for their presence at once, and the seconds between."""
+
+
+class Way(Protocol):
+    """What contacts need of the rest of the adapter. Nothing of it blocks."""
+
+    def write(self, stanza: str) -> None:
+        """Give a stanza to the stream. Raises `SendError`."""
+
+    def ignored(self, what: str, native_id: str = "") -> None:
+        """As `bridge.contract.Core.ignored`."""
+
+    def puppet_jid(self, address: Address) -> str:
+        """The full JID of that person's puppet. Raises `NoPuppetError`."""
+
+
+class Contacts:
+    """Owned by its task, `run`, which takes stanzas in their order. `bot` is the bot's full JID."""
+
+    def __init__(
+        self, core: Core, way: Way, subscriptions: Subscriptions, showing: Showing, sightings: Sightings, *, bot: str
+    ) -> None:
+        self._core = core
+        self._way = way
+        self._subscriptions = subscriptions
+        self._showing = showing
+        self._sightings = sightings
+        self._bot = bot
+        self._domain = ids.domain(bot)
+        self._stanzas: asyncio.Queue[Element] = asyncio.Queue(WAITING)
+        self._unsent: list[str] = []
+        self._probing: asyncio.Task[None] | None = None
+        self._watched = False
+
+    def presence(self, stanza: Element) -> None:
+        """A presence from somebody, in its turn."""
+        try:
+            self._stanzas.put_nowait(stanza)
+        except asyncio.QueueFull:
+            self._way.ignored("presence beyond all bounds")
+
+    def contact(self, person: str, puppet: str) -> bool:
+        """Whether the puppet of that bare JID is on the person's roster."""
+        address, readable = self._puppet(puppet)
+        return readable and self._subscriptions.of(person, address).hears
+
+    def opened(self) -> None:
+        """The stream is there: what is not kept is said again, and contacts are asked what they show."""
+        unsent, self._unsent = self._unsent, []
+        for stanza in unsent:
+            self._write(stanza)
+        if not self._watched:
+            self._watched = True
+            for each in self._subscriptions:
+                self._watch(each)
+        self._probing = asyncio.create_task(self._probe(), name=f"{self._core.network} probes")
+
+    def closed(self) -> None:
+        """The stream is gone."""
+        if self._probing is not None:
+            self._probing.cancel()
+
+    async def run(self) -> None:
+        """Deal with what came, until cancelled."""
+        while True:
+            stanza = await self._stanzas.get()
+            try:
+                await self._handle(stanza)
+            except SendError as error:
+                log.info("presence not sent", error=str(error))
+            except Exception:
+                log.exception("presence not understood", type=stanza.get("type"), sender=stanza.get("from"))
+                self._way.ignored("not understood")
+
+    async def _handle(self, stanza: Element) -> None:
+        kind, sender = stanza.get("type"), stanza.get("from", "")
+        person, puppet = ids.bare(sender), ids.bare(stanza.get("to", ""))
+        if not person.rpartition("@")[0] or ids.domain(person) == self._domain or " " in person:
+            self._way.ignored("presence of nobody")
+            return
+        address, readable = self._puppet(puppet)
+        known = self._subscriptions.of(person, address)
+        if not readable:
+            if kind in ("subscribe", "probe"):
+                self._nobody(stanza, person, puppet)
+            else:
+                self._way.ignored("presence to nobody")
+        elif kind == "subscribe":
+            await self._subscribe(stanza, known)
+        elif kind == "unsubscribe":
+            await self._unsubscribe(known)
+        elif kind == "subscribed":
+            await self._subscribed(known)
+        elif kind == "unsubscribed":
+            await self._unsubscribed(known)
+        elif kind == "probe":
+            await self._probed(known)
+        elif address is None or not known.follows:
+            self._way.ignored("presence of a stranger")
+        else:
+            self._shows(stanza, kind, known.person, address)
+
+    # Subscriptions of theirs to us
+
+    async def _subscribe(self, stanza: Element, known: Subscription) -> None:
+        if not known.hears and self._subscriptions.full(known.person):
+            self._way.write(outbound.error(stanza, Reason.RESOURCE_CONSTRAINT, "that are too many contacts here"))
+            self._say(known, "unsubscribed")
+            return
+        asks = known.address is not None and not known.asked and not known.follows
+        await self._keep(replace(known, hears=True, asked=known.asked or asks))
+        self._say(known, "subscribed")
+        self._showing.to(known.person, known.address)
+        if asks:
+            self._say(known, "subscribe")
+
+    async def _unsubscribe(self, known: Subscription) -> None:
+        if not known.hears:
+            return
+        await self._keep(replace(known, hears=False))
+        self._showing.end(known.person, known.address)
+
+    async def _probed(self, known: Subscription) -> None:
+        if not known.hears:
+            if self._subscriptions.full(known.person):
+                self._say(known, "unsubscribed")
+                return
+            # Their server would not ask if it did not have us on their roster, by our own approval, which is lost.
+            await self._keep(replace(known, hears=True))
+        self._showing.to(known.person, known.address)
+
+    # Subscriptions of ours to them
+
+    async def _subscribed(self, known: Subscription) -> None:
+        if not known.asked:
+            self._way.ignored("subscription answer")
+            return
+        await self._keep(replace(known, follows=True))
+
+    async def _unsubscribed(self, known: Subscription) -> None:
+        if known.address is None or not known.follows:
+            self._way.ignored("subscription answer")
+            return
+        await self._keep(replace(known, follows=False))
+        self._sightings.unfollowed(Address(self._core.network, known.person), known.address)
+
+    def _shows(self, stanza: Element, kind: str | None, person: str, puppet: Address) -> None:
+        address = Address(self._core.network, person)
+        device = ids.resource(stanza.get("from", ""))
+        if kind is None:
+            self._sightings.device(address, puppet, device, read_tuple(stanza, device or "account"))
+        elif kind == "unavailable" and device:
+            self._sightings.device(address, puppet, device, None)
+        elif kind == "unavailable":
+            self._sightings.all_offline(address, puppet)
+        else:
+            # Their server cannot be had, or knows no such account any more: nothing is known of them.
+            self._way.ignored("presence error")
+            self._sightings.unfollowed(address, puppet)
+
+    # Helpers
+
+    async def _keep(self, new: Subscription) -> None:
+        before = self._subscriptions.of(new.person, new.address)
+        if new == before:
+            return
+        await self._core.remember({new.key: new.value})
+        self._subscriptions.put(new)
+        if new.hears != before.hears:
+            self._watch(new)
+
+    def _watch(self, each: Subscription) -> None:
+        if each.address is not None:
+            self._core.watch(each.address, Address(self._core.network, each.person), wanted=each.hears)
+
+    def _puppet(self, puppet: str) -> tuple[Address | None, bool]:
+        """Whose puppet has that bare JID, None for the bot; and whether it is a name of ours at all."""
+        local, _, domain = puppet.rpartition("@")
+        if domain != self._domain or not local:
+            return None, False
+        if puppet == ids.bare(self._bot):
+            return None, True
+        try:
+            found = self._core.names.from_xmpp_local(local)
+        except ValueError:
+            return None, False
+        return (found, True) if isinstance(found, Address) and found.network != self._core.network else (None, False)
+
+    def _nobody(self, stanza: Element, person: str, puppet: str) -> None:
+        """RFC 3922 section 5.1 asks for the error; many clients only take back their request when it is refused."""
+        self._way.ignored("presence to nobody")
+        if ids.domain(puppet) != self._domain:
+            return
+        if stanza.get("type") == "subscribe":
+            self._way.write(outbound.error(stanza, Reason.ITEM_NOT_FOUND, "nobody here is called so"))
+        self._way.write(outbound.subscription(puppet, person, "unsubscribed"))
+
+    def _say(self, known: Subscription, kind: str) -> None:
+        try:
+            puppet = self._bot if known.address is None else self._way.puppet_jid(known.address)
+        except NoPuppetError as error:
+            log.debug("a contact has no name now", error=str(error))
+            return
+        self._write(outbound.subscription(ids.bare(puppet), known.person, kind))
+
+    def _write(self, stanza: str) -> None:
+        try:
+            self._way.write(stanza)
+        except SendError as error:
+            # It is not asked for again, so it must not be lost.
+            if error.temporary and len(self._unsent) < WAITING:
+                self._unsent.append(stanza)
+            else:
+                raise
+
+    async def _probe(self) -> None:
+        """Ask those whom puppets follow what they show (RFC 6121 section 4.3.1)."""
+        followed = [(each.person, each.address) for each in self._subscriptions if each.follows]
+        for count, (person, address) in enumerate(followed, start=1):
+            try:
+                puppet = ids.bare(self._way.puppet_jid(address)) if address is not None else ""
+                if puppet:
+                    self._way.write(outbound.subscription(puppet, person, "probe"))
+            except NoPuppetError as error:
+                log.debug("a contact has no name now", error=str(error))
+            except SendError as error:
+                log.info("not every contact was asked for presence", error=str(error))
+                return
+            if count % PROBES == 0:
+                await asyncio.sleep(PAUSE)

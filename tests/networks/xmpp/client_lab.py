@@ -1,0 +1,142 @@
+"""What the tests of the account share: a Prosody as such servers are set up, the adapter at work, a cable to cut."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from adapters.xmpp.account.adapter import AccountAdapter
+from adapters.xmpp.account.settings import AccountSettings
+from bridge.demo.servers import Prosody
+from tests.networks.xmpp.xmpp_lab import CONTEXT, RecordingCore
+
+PASSWORD = "bot-password"
+
+
+class Server(Prosody):
+    """A Prosody with stream management and offline messages, and whatever else its configuration is told."""
+
+    def __init__(self, folder: Path, *, extra: str = "", tls: str = "", smacks: bool = True, **more: Any) -> None:
+        super().__init__(folder, **more)
+        self.extra = extra
+        self.tls = tls
+        self.smacks = smacks
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        text = self.config.read_text()
+        wanted = '"carbons"; "offline"; ' + ('"smacks"; ' if self.smacks else "") + ('"tls"; ' if self.tls else "")
+        text = text.replace('"carbons"; ', wanted)
+        if self.tls:
+            text = text.replace("c2s_require_encryption = false", "c2s_require_encryption = true")
+            text = text.replace('modules_disabled = { "s2s"; "tls" }', 'modules_disabled = { "s2s" }\n' + self.tls)
+        self.config.write_text(text.replace("\nVirtualHost", f"\n{self.extra}\nVirtualHost", 1))
+
+    async def account(self, name: str) -> str:
+        """An account for a bot."""
+        return await self.register(name, PASSWORD)
+
+
+def account(prosody: Prosody, jid: str, **changes: Any) -> AccountSettings:
+    """The settings of an account on a server of this machine."""
+    values: dict[str, Any] = {
+        "mode": "client",
+        "jid": jid,
+        "password": PASSWORD,
+        "server": f"127.0.0.1:{prosody.c2s_port}",
+    }
+    return AccountSettings(**values | changes)
+
+
+@asynccontextmanager
+async def at_work(
+    settings: AccountSettings, core: RecordingCore, *, there: bool = True
+) -> AsyncIterator[AccountAdapter]:
+    """An adapter; online, with its bot in all rooms, unless `there` is false."""
+    adapter = AccountAdapter(settings, CONTEXT)
+    await adapter.start(core)
+    try:
+        if there:
+            await present(adapter, core)
+        yield adapter
+    finally:
+        await adapter.stop()
+
+
+async def present(adapter: AccountAdapter, core: RecordingCore) -> None:
+    """Wait until the bot is everywhere."""
+    await core.until("online", lambda: core.is_online)
+    for place in core.places:
+        try:
+            async with asyncio.timeout(15):
+                await adapter._attended.find(place).here.wait()
+        except TimeoutError:
+            raise AssertionError(f"the bot is not in {place}: {core.standing}, {core.log}") from None
+
+
+class Cable:
+    """A TCP proxy on loopback, which can be cut, and held so that nothing passes."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._server: asyncio.Server | None = None
+        self._ends: list[asyncio.StreamWriter] = []
+        self._pumps: set[asyncio.Task[None]] = set()
+        self._flow = {"up": asyncio.Event(), "down": asyncio.Event()}
+        for event in self._flow.values():
+            event.set()
+        self.port = 0
+        self.connections = 0
+
+    async def __aenter__(self) -> "Cable":
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def hold(self, way: str) -> None:
+        """Nothing passes that way any more, ``up`` to the server or ``down`` from it."""
+        self._flow[way].clear()
+
+    def cut(self) -> None:
+        """End all connections, with a reset; what is held back is lost. The next one flows freely."""
+        ends, self._ends = self._ends, []
+        for end in ends:
+            end.transport.abort()
+        for event in self._flow.values():
+            event.set()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            there, away = await asyncio.open_connection("127.0.0.1", self._to)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._ends += [writer, away]
+        for way, source, sink in (("up", reader, away), ("down", there, writer)):
+            pump = asyncio.create_task(self._pump(way, source, sink))
+            self._pumps.add(pump)
+            pump.add_done_callback(self._pumps.discard)
+
+    async def _pump(self, way: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                await self._flow[way].wait()
+                if sink.transport.is_closing():
+                    return
+                sink.write(data)
+                await sink.drain()
+        except OSError:
+            pass  # cut, which is what it is for
+        finally:
+            sink.close()

@@ -1,0 +1,276 @@
+"""Subscriptions and what contacts see, without a server."""
+
+from xml.etree.ElementTree import Element
+
+import pytest
+
+from adapters.xmpp import showing
+from adapters.xmpp.presence import Appearance
+from adapters.xmpp.rooms import Room
+from adapters.xmpp.sightings import Sightings
+from adapters.xmpp.subscriptions import Subscription
+from bridge.model.presence import Activity, Basic, Presence, Tuple
+from bridge.model.result import Reason
+from tests.unit.xmpp.folk import ANA, KESTREL, ME, PUPPET, Folk, presence
+from tests.unit.xmpp.muc import BOT, DOMAIN, PLACE, ROOM, USER, Muc
+
+FULL = f"{PUPPET}/rialto"
+KEY = f"sub/{ANA} libera:kestrel"
+BUSY = Presence(KESTREL.address, (Tuple("irc", Basic.OPEN, frozenset({Activity.BUSY})),))
+THERE = Presence(KESTREL.address, (Tuple("irc", Basic.OPEN),))
+
+
+async def heard(folk: Folk, *kinds: str, **more: str) -> list[tuple[str, str, str]]:
+    """Presences of these types come; what is written then."""
+    for kind in kinds:
+        folk.people.presence(presence(kind, **more))
+    await folk.settle()
+    return folk.kinds()
+
+
+async def test_added_seen_and_removed() -> None:
+    folk = Folk()
+    folk.core.presences[KESTREL.address] = BUSY
+    async with folk.working():
+        assert await heard(folk, "subscribe") == [
+            (PUPPET, "subscribed", ANA),
+            (FULL, "", ANA),
+            (PUPPET, "subscribe", ANA),
+        ]
+        assert folk.core.memory == {KEY: "[true, true, false]"}
+        assert folk.people.contact(ANA, PUPPET)
+        assert await heard(folk, "subscribe") == [(PUPPET, "subscribed", ANA), (FULL, "", ANA)], "asked back once"
+        assert await heard(folk, "probe") == [(FULL, "", ANA)]
+        assert await heard(folk, "subscribed") == []
+        assert folk.core.memory == {KEY: "[true, true, true]"}
+
+        folk.core.presences[KESTREL.address] = THERE
+        folk.people.showing.changed(KESTREL.address)
+        folk.people.showing.changed(KESTREL.address)
+        await folk.settle()
+        assert folk.kinds() == [(FULL, "", ANA)]
+        folk.people.showing.changed(KESTREL.address)
+        await folk.settle()
+        assert folk.kinds() == [], "nothing new"
+
+        assert await heard(folk, "unsubscribe", "unsubscribe") == [(FULL, "unavailable", ANA)]
+        assert await heard(folk, "unsubscribed", "unsubscribed") == []
+        assert folk.core.memory == {}
+        assert not folk.people.contact(ANA, PUPPET)
+    assert folk.core.watches == [(KESTREL.address, ME, True), (KESTREL.address, ME, False)]
+
+
+async def test_refused_they_are_not_asked_again_as_long_as_they_are_a_contact() -> None:
+    folk = Folk()
+    async with folk.working():
+        await heard(folk, "subscribe", "unsubscribed")
+        assert (PUPPET, "subscribe", ANA) not in await heard(folk, "subscribe")
+        # Nobody is followed who did not allow it, nor because they say so unasked.
+        folk.people.presence(presence("", sender=f"{ANA}/phone"))
+        await heard(folk, "subscribed", sender="bo@example.org")
+        folk.people.presence(presence("", sender="bo@example.org/phone"))
+        await folk.settle()
+    assert folk.core.shown == []
+    assert list(folk.core.memory) == [KEY]
+
+
+async def test_what_a_contact_shows() -> None:
+    folk = Folk(memory={KEY: "[true, true, true]"})
+    async with folk.working():
+        assert (PUPPET, "probe", ANA) in await heard(folk)
+
+        async def shows(kind: str, inner: str = "", device: str = "/phone") -> list[Basic]:
+            folk.people.presence(presence(kind, inner, sender=f"{ANA}{device}"))
+            await folk.settle()
+            return [each.basic for each in folk.core.shown[-1].tuples]
+
+        assert await shows("") == [Basic.OPEN]
+        assert await shows("", device="/desk") == [Basic.OPEN, Basic.OPEN]
+        assert await shows("unavailable") == [Basic.OPEN]
+        assert await shows("unavailable", device="/desk") == [Basic.CLOSED]
+        assert await shows("") == [Basic.OPEN]
+        assert await shows("unavailable", device="") == [Basic.CLOSED]
+        assert await shows("", device="") == [Basic.OPEN]
+        assert await shows("error", device="") == [], "nothing is known of them any more"
+        assert await shows("") == [Basic.OPEN]
+        assert await shows("unsubscribed", device="") == []
+    assert folk.core.memory == {KEY: "[true, true, false]"}
+
+
+@pytest.mark.parametrize("nobody", [f"nobody@{DOMAIN}", f"#tea%libera@{DOMAIN}", f"bo%x.org%office@{DOMAIN}", DOMAIN])
+async def test_nobody_is_no_contact(nobody: str) -> None:
+    folk = Folk()
+    async with folk.working():
+        assert await heard(folk, "subscribe", to=nobody) == [(nobody, "error", ANA), (nobody, "unsubscribed", ANA)]
+        assert await heard(folk, "probe", to=nobody) == [(nobody, "unsubscribed", ANA)]
+        assert await heard(folk, "subscribed", "unsubscribe", "unavailable", "", "error", to=nobody) == []
+    assert (folk.core.memory, folk.core.watches) == ({}, [])
+
+
+@pytest.mark.parametrize("sender", ["", "example.org", f"other%libera@{DOMAIN}", "a b@x"])
+async def test_nobody_has_contacts(sender: str) -> None:
+    folk = Folk()
+    async with folk.working():
+        assert await heard(folk, "subscribe", "probe", "subscribed", sender=sender) == []
+    assert folk.core.memory == {}
+
+
+async def test_the_bot_is_a_contact_who_asks_for_nothing() -> None:
+    folk = Folk()
+    bot = f"rialto@{DOMAIN}"
+    async with folk.working():
+        assert await heard(folk, "subscribe", to=bot) == [(bot, "subscribed", ANA), (BOT, "", ANA)]
+    folk = Folk(memory=folk.core.memory)
+    async with folk.working():
+        assert await heard(folk) == [(BOT, "", ANA)]
+    assert folk.core.watches == []
+
+
+async def test_after_a_restart_all_is_said_again_and_after_a_reconnect_only_to_the_network() -> None:
+    folk = Folk(memory={KEY: "[true, true, true]", "sub/bo@example.org libera:kestrel": "[true, true, false]"})
+    folk.core.presences[KESTREL.address] = THERE
+    for _ in range(2):
+        async with folk.working():
+            assert sorted(await heard(folk)) == [
+                (PUPPET, "probe", ANA),
+                (FULL, "", ANA),
+                (FULL, "", "bo@example.org"),
+            ]
+    assert len(folk.core.watches) == 2
+
+
+async def test_an_approval_that_could_not_be_written_is_made_up_for() -> None:
+    folk = Folk()
+    async with folk.working():
+        folk.down = True
+        assert await heard(folk, "subscribe") == []
+        assert list(folk.core.memory) == [KEY]
+        folk.down = False
+        folk.people.closed(Reason.REMOTE_SERVER_TIMEOUT, "broken")
+        folk.people.opened()
+        await folk.settle()
+        assert (PUPPET, "subscribed", ANA) in folk.kinds()
+
+
+async def test_at_the_end_nobody_is_left_online() -> None:
+    folk = Folk(memory={KEY: "[true, true, false]", f"sub/{ANA} libera:merlin": "[true, true, false]"})
+    folk.core.presences[KESTREL.address] = THERE
+    async with folk.working():
+        await heard(folk)
+        folk.people.showing.farewell()
+        assert folk.kinds() == [(FULL, "unavailable", ANA)]
+
+
+async def test_many_changes_are_paced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(showing, "BURST", 10)
+    monkeypatch.setattr(showing, "PAUSE", 3600.0)
+    people = [Subscription(f"p{number}@example.org", KESTREL.address, hears=True) for number in range(5)]
+    more = [Subscription(f"p{number}@example.org", None, hears=True) for number in range(10)]
+    folk = Folk(memory={each.key: each.value or "" for each in [*people, *more]})
+    async with folk.working():
+        await folk.settle()
+        assert len(folk.kinds()) == 15, "a burst is not torn apart"
+        folk.people.showing.changed(KESTREL.address)
+        await folk.settle()
+        assert folk.kinds() == []
+
+
+# In rooms
+
+
+async def test_a_puppet_shows_in_the_room_what_it_wears() -> None:
+    muc = Muc()
+    muc.enter(muc.bot, "rialto")
+    kestrel = muc.puppet("kestrel")
+    away = Appearance(show="away", notes=(("en", "tea & more"),))
+    muc.room.owns.wear(kestrel, away)
+    muc.enter(kestrel, "Kestrel", subject=False)
+    assert '<show>away</show><status xml:lang="en">tea &amp; more</status>' in muc.link.written[-1]
+    muc.link.written.clear()
+    assert not muc.room.appear(kestrel, away)
+    assert muc.room.appear(kestrel, Appearance(show="dnd"))
+    assert muc.link.written == [f'<presence from="{kestrel.jid}" to="{ROOM}/Kestrel"><show>dnd</show></presence>']
+
+
+async def test_while_a_nick_is_asked_for_what_is_shown_waits() -> None:
+    muc = Muc()
+    muc.enter(muc.bot, "rialto")
+    kestrel = muc.puppet("kestrel")
+    muc.enter(kestrel, "Kestrel", subject=False)
+    muc.room.appear(kestrel, Appearance(show="dnd"))
+    changing = muc.room.change_nick(kestrel, "Falcon")
+    # The room reflects the former: that is no answer to the latter.
+    muc.presence(kestrel, "Kestrel", "110")
+    assert not changing.done()
+    assert not muc.room.appear(kestrel, Appearance(show="away"))
+    muc.presence(kestrel, "Kestrel", "303", "110", gone=True, new="Falcon")
+    muc.link.written.clear()
+    muc.presence(kestrel, "Falcon", "110")
+    assert await changing == "Falcon"
+    assert muc.link.written == [f'<presence from="{kestrel.jid}" to="{ROOM}/Falcon"><show>away</show></presence>']
+
+    refused = muc.room.change_nick(kestrel, "Merlin")
+    muc.room.appear(kestrel, Appearance(show="xa"))
+    muc.link.written.clear()
+    muc.refuse(kestrel, "Merlin", "conflict")
+    assert refused.exception() is not None
+    assert muc.link.written == [f'<presence from="{kestrel.jid}" to="{ROOM}/Falcon"><show>xa</show></presence>']
+
+    # What went with a name that was refused has not been shown.
+    muc.room.owns.wear(kestrel, Appearance(show="dnd"))
+    refused = muc.room.change_nick(kestrel, "Merlin")
+    muc.link.written.clear()
+    muc.refuse(kestrel, "Merlin", "conflict")
+    assert refused.exception() is not None
+    assert muc.link.written == [f'<presence from="{kestrel.jid}" to="{ROOM}/Falcon"><show>dnd</show></presence>']
+
+    left_with = muc.room.change_nick(kestrel, "Merlin")
+    muc.presence(kestrel, "Falcon", "110", "210")
+    assert await left_with == "Falcon", "the service may say no that way"
+
+
+# People in rooms
+
+
+class Seer:
+    """What the room tells of what people show."""
+
+    def __init__(self) -> None:
+        self.told: list[Presence] = []
+        self.sightings = Sightings(self.told.append)
+
+    def taken(self) -> list[tuple[str, list[frozenset[Activity]]]]:
+        told = [(each.presentity.native, [found.activities for found in each.tuples]) for each in self.told]
+        self.told.clear()
+        return told
+
+
+def shows(own: str, nick: str, inner: str = "", kind: str = "") -> Element:
+    return presence(kind, inner, sender=f"{ROOM}/{nick}", to=own)
+
+
+async def test_what_people_show_in_a_room_and_when_nobody_sees_it_any_more() -> None:
+    seer, muc = Seer(), Muc()
+    room = Room(PLACE, muc.link, bot=BOT, domain=DOMAIN, sight=seer.sightings)
+    room.features(frozenset({"urn:xmpp:occupant-id:0"}))
+    bot, occupant = room.owns.bot, "<occupant-id xmlns='urn:xmpp:occupant-id:0' id='{}'/>"
+    self_presence = f"<x xmlns='{USER}'><status code='110'/></x>"
+    nothing: frozenset[Activity] = frozenset()
+    for _ in range(2):
+        room.enter(bot, "rialto")
+        room.presence(bot, shows(BOT, "Ana", occupant.format("a")))
+        assert seer.taken() == []
+        room.presence(bot, shows(BOT, "rialto", self_presence))
+        assert seer.taken() == [(f"{ROOM}/a", [nothing])]
+        room.presence(bot, shows(BOT, "Ana", f"<show>dnd</show>{occupant.format('a')}"))
+        assert seer.taken() == [(f"{ROOM}/a", [frozenset({Activity.BUSY})])]
+        changed = f"<x xmlns='{USER}'><item nick='Anna'/><status code='303'/></x>{occupant.format('a')}"
+        room.presence(bot, shows(BOT, "Ana", changed, "unavailable"))
+        room.presence(bot, shows(BOT, "Anna", f"<show>dnd</show>{occupant.format('a')}"))
+        # Not for a moment out of sight, and told once, for the tuple of another nick has another id.
+        assert seer.taken() == [(f"{ROOM}/a", [frozenset({Activity.BUSY})])]
+        # A puppet is nobody to look at.
+        room.presence(bot, shows(BOT, "Kestrel", f"<x xmlns='{USER}'><item jid='{FULL}'/></x>"))
+        assert seer.taken() == []
+        room.lost(Reason.REMOTE_SERVER_TIMEOUT, "gone")
+        assert seer.taken() == [(f"{ROOM}/a", [])]
