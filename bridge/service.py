@@ -247,6 +247,7 @@ class Service:
         except TimeoutError:
             log.warning("did not stop in time", network=name)
         except Exception:
+            # The others are to say good-bye all the same.
             log.exception("did not stop well", network=name)
 
     async def _retain(self) -> None:

@@ -9,7 +9,6 @@ import structlog
 
 from adapters.irc.entry import bot_profile
 from adapters.irc.ids import Places
-from adapters.irc.link.backoff import Backoff
 from adapters.irc.link.connection import Connection, Ending
 from adapters.irc.link.transport import Dialler
 from adapters.irc.observer import PATIENCE
@@ -19,6 +18,7 @@ from adapters.irc.protocol.events import Manner
 from adapters.irc.protocol.isupport import ISupport
 from adapters.irc.protocol.message import Source
 from adapters.irc.settings import IrcSettings
+from bridge.backoff import Backoff
 from bridge.model.address import Place
 from bridge.model.result import Failure, Reason
 from bridge.model.room import Member

@@ -8,7 +8,6 @@ from typing import Final
 import structlog
 
 from adapters.irc.bot import Bot
-from adapters.irc.link.backoff import Backoff
 from adapters.irc.link.connection import Ending
 from adapters.irc.link.transport import Dialler
 from adapters.irc.markup import to_irc
@@ -20,6 +19,7 @@ from adapters.irc.protocol.sender import Profile
 from adapters.irc.puppet import Puppet
 from adapters.irc.settings import IrcSettings
 from adapters.irc.standing import puppet_name
+from bridge.backoff import Backoff
 from bridge.contract import Core, NoPuppetError, SendError
 from bridge.model.address import Address, Person
 from bridge.model.result import Reason

@@ -6,7 +6,6 @@ Client-server API and application service API, specification v1.19. The token go
 
 import asyncio
 import json
-import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
@@ -19,6 +18,7 @@ from yarl import URL
 from adapters.matrix import tls
 from adapters.matrix.errors import MatrixError
 from adapters.matrix.ids import segment
+from bridge.backoff import HALF, Backoff
 
 log = structlog.get_logger(__name__)
 
@@ -54,25 +54,6 @@ async def _not_elsewhere(request: aiohttp.ClientRequest, handler: aiohttp.Client
         where = answer.headers.get("Location", "")[:200]
         raise MatrixError(answer.status, "", f"redirected to {where!r}: write the URL that answers itself")
     return answer
-
-
-class Backoff:
-    """Growing, jittered, capped waits, in seconds."""
-
-    def __init__(self, first: float, cap: float) -> None:
-        self._first = first
-        self._cap = cap
-        self._next = first
-
-    def next(self) -> float:
-        """How long to wait this time: between a half and the whole of a step that doubles."""
-        step = self._next
-        self._next = min(self._cap, step * 2)
-        return step * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
-
-    def reset(self) -> None:
-        """Begin again with the first step."""
-        self._next = self._first
 
 
 class Client:
@@ -146,7 +127,7 @@ class Client:
         target = path[0] + "".join(f"/{segment(piece)}" for piece in path[1:])
         url = URL(self._base + target, encoded=True).update_query(params)
         until = time.monotonic() + patience
-        backoff = Backoff(self._first_wait, self._longest_wait)
+        backoff = Backoff(self._first_wait, self._longest_wait, least=HALF)
         failures = 0
         while True:
             try:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 
 import structlog
 
-from adapters.matrix.client import Backoff, Client
+from adapters.matrix.client import Client
 from adapters.matrix.errors import MatrixError, reason_of
 from adapters.matrix.ids import Namespace, is_user_id
 from adapters.matrix.inbound import Change, identifier, mapping, words
 from adapters.matrix.members import shown_name
 from adapters.matrix.rooms import Room, Rooms
 from adapters.matrix.standing import BOT, mark_of
+from bridge.backoff import HALF, Backoff
 from bridge.contract import Core
 from bridge.model.address import Place
 from bridge.model.event import TopicSet
@@ -110,7 +111,7 @@ class Entering:
 
         Calls `entered` whenever at least one more room has been.
         """
-        backoff = Backoff(SLOWLY, SLOWEST)
+        backoff = Backoff(SLOWLY, SLOWEST, least=HALF)
         while True:
             try:
                 async with asyncio.timeout(backoff.next()):

@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 import structlog
 
-from adapters.matrix.client import Backoff, Client
+from adapters.matrix.client import Client
 from adapters.matrix.diagnosis import Facts, Stage, another_bot, diagnose
 from adapters.matrix.entering import Entering
 from adapters.matrix.errors import MatrixError
 from adapters.matrix.ids import Namespace
+from bridge.backoff import HALF, Backoff
 from bridge.contract import Core
 from bridge.model.result import Failure
 
@@ -56,7 +57,7 @@ class Link:
         self._entering = entering
         self._facts = facts
         self._bot_name = bot_name
-        self._backoff = Backoff(first_wait, longest_wait)
+        self._backoff = Backoff(first_wait, longest_wait, least=HALF)
         self._lost = asyncio.Event()
         self._prepared = asyncio.Event()
         self.on_change: Callable[[bool], None] | None = None

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from adapters.matrix.client import Backoff, Client
+from adapters.matrix.client import Client
 from adapters.matrix.conversations import Conversation, Conversations, Notes, Stage
 from adapters.matrix.errors import MatrixError
 from adapters.matrix.ids import Namespace, is_user_id, localpart
@@ -22,6 +22,7 @@ from adapters.matrix.private import EXAMPLE, UNREADABLE, Listener, Saying
 from adapters.matrix.puppets import Puppets
 from adapters.matrix.tasks import Tasks
 from bridge.addressed import usage
+from bridge.backoff import HALF, Backoff
 from bridge.contract import Core
 from bridge.model.address import Person
 
@@ -152,7 +153,7 @@ class Opening:
         return not self._ours.owns(sender) if is_user_id(sender) else conversation.stage is Stage.ASKED
 
     async def _answering(self, conversation: Conversation) -> None:
-        backoff = Backoff(2.0, 300.0)
+        backoff = Backoff(2.0, 300.0, least=HALF)
         while self._waits(conversation):
             try:
                 async with self._turn:

@@ -10,7 +10,7 @@ from adapters.xmpp.errors import Refused, join_refused
 from adapters.xmpp.nicks import candidates
 from adapters.xmpp.queries import Queries, features
 from adapters.xmpp.rooms import Room
-from adapters.xmpp.stream import Backoff
+from bridge.backoff import HALF, Backoff
 from bridge.contract import SendError
 from bridge.model.address import Address, Person
 from bridge.model.result import Failure, Reason
@@ -65,7 +65,7 @@ class Attendance:
         self._nick = nick
         self._last_seen = last_seen
         self._inside = inside
-        self._backoff = Backoff(*PAUSES)
+        self._backoff = Backoff(*PAUSES, least=HALF)
         self._from: float | None = None
         self._described = False
 

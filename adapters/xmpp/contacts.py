@@ -92,6 +92,7 @@ class Contacts:
             except SendError as error:
                 log.info("presence not sent", error=str(error))
             except Exception:
+                # The fault of one stanza must not silence the presence of everybody else.
                 log.exception("presence not understood", type=stanza.get("type"), sender=stanza.get("from"))
                 self._way.ignored("not understood")
 

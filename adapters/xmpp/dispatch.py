@@ -76,6 +76,7 @@ class Dispatch:
         except SendError as error:
             log.warning("answer not sent", stanza=name, type=stanza.get("type"), error=str(error))
         except Exception:
+            # One stanza that we stumble over must not end the stream, on which everybody's words come.
             log.exception("stanza not understood", stanza=name, type=stanza.get("type"), sender=stanza.get("from"))
             self._way.ignored("not understood", stanza.get("id", ""))
 

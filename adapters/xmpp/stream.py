@@ -5,7 +5,6 @@ process holds over our restarts.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from adapters.xmpp.component import Component
 from adapters.xmpp.errors import stream_failure
 from adapters.xmpp.sanitise import Unsendable, checked
 from adapters.xmpp.wire import protocol
+from bridge.backoff import HALF, Backoff
 from bridge.contract import SendError
 from bridge.model.result import Failure, Reason
 
@@ -37,23 +37,6 @@ PAUSES = (0.5, 60.0)
 """The first and the longest pause between attempts, in seconds."""
 STABLE = 30.0
 """Seconds a connection has to last to be no failure."""
-
-
-class Backoff:
-    """Growing pauses, each drawn between half and all of its length, so that many do not come back at once."""
-
-    def __init__(self, first: float, longest: float) -> None:
-        self._first, self._longest, self._failures = first, longest, 0
-
-    def next(self) -> float:
-        """Seconds to wait now."""
-        pause = min(self._first * 2.0 ** min(self._failures, 30), self._longest)
-        self._failures += 1
-        return pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
-
-    def reset(self) -> None:
-        """It went well."""
-        self._failures = 0
 
 
 class Listener(Protocol):
@@ -99,7 +82,7 @@ class Stream:
         self._listener = listener
         self._connector = connector
         self._component: Component | None = None
-        self._backoff = Backoff(*PAUSES)
+        self._backoff = Backoff(*PAUSES, least=HALF)
         self._closing = False
 
     @property

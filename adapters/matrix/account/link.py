@@ -10,9 +10,9 @@ from adapters.matrix.account.diagnosis import Facts, another_account, diagnose
 from adapters.matrix.account.reading import Reading
 from adapters.matrix.account.session import Session
 from adapters.matrix.account.settings import AccountSettings
-from adapters.matrix.client import Backoff
 from adapters.matrix.entering import Entering
 from adapters.matrix.errors import MatrixError
+from bridge.backoff import HALF, Backoff
 from bridge.contract import Core
 from bridge.model.result import Failure, Reason
 
@@ -57,8 +57,8 @@ class Link:
         self._entering = entering
         self._reading = reading
         self._facts = Facts(core.network, settings.homeserver, settings.user_id, settings.password is not None)
-        self._backoff = Backoff(first_wait, longest_wait)
-        self._patient = Backoff(REFUSED, REFUSED_LONGEST)
+        self._backoff = Backoff(first_wait, longest_wait, least=HALF)
+        self._patient = Backoff(REFUSED, REFUSED_LONGEST, least=HALF)
         self._prepared = asyncio.Event()
         self.up = False
         """Whether the network can be spoken to now."""

@@ -23,8 +23,9 @@ from adapters.xmpp.account.connection import SM, Connection, Login, Phase, Resum
 from adapters.xmpp.account.failures import failure
 from adapters.xmpp.account.settings import DEFAULT_PORT, AccountSettings
 from adapters.xmpp.sanitise import Unsendable, checked
-from adapters.xmpp.stream import BUFFERED, CONNECT_WITHIN, PAUSES, SILENCE, STABLE, Backoff
+from adapters.xmpp.stream import BUFFERED, CONNECT_WITHIN, PAUSES, SILENCE, STABLE
 from adapters.xmpp.wire import protocol
+from bridge.backoff import HALF, Backoff
 from bridge.contract import SendError, StartError
 from bridge.model.result import Failure, Reason
 
@@ -80,7 +81,7 @@ class Stream:
         self._listener = listener
         self._login: Login | None = None
         self._connection: Connection | None = None
-        self._backoff = Backoff(*PAUSES)
+        self._backoff = Backoff(*PAUSES, least=HALF)
         self._out: Outgoing | None = None
         """None: there is no session."""
         self._in = Incoming()

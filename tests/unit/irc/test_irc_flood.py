@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.irc.link.backoff import Backoff
 from adapters.irc.protocol.errors import LocalProtocolError
 from adapters.irc.protocol.flood import Outbox, Queued, TokenBucket, Urgency
 from adapters.irc.protocol.message import Wire
+from bridge.backoff import Backoff
 
 
 class Clock:

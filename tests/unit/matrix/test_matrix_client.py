@@ -12,8 +12,9 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from adapters.matrix.client import Backoff, Client
+from adapters.matrix.client import Client
 from adapters.matrix.errors import MatrixError
+from bridge.backoff import HALF, Backoff
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -221,7 +222,7 @@ async def test_trouble_is_told(homeserver: Homeserver, client: Client) -> None:
 
 
 def test_backoff_grows_is_capped_and_starts_again() -> None:
-    backoff = Backoff(1.0, 8.0)
+    backoff = Backoff(1.0, 8.0, least=HALF)
     waits = [backoff.next() for _ in range(8)]
     for wait, step in zip(waits, [1, 2, 4, 8, 8, 8, 8, 8], strict=True):
         assert step / 2 <= wait <= step

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from adapters.xmpp import ADAPTER, errors, ids, memory, nicks
 from adapters.xmpp.memory import Remembered
 from adapters.xmpp.settings import XmppSettings
-from adapters.xmpp.stream import Account, Backoff
+from adapters.xmpp.stream import Account
+from bridge.backoff import HALF, Backoff
 from bridge.contract import (
     Adapter,
     Context,
@@ -287,7 +288,7 @@ def test_what_cannot_be_read_is_passed_over(value: str) -> None:
 
 
 def test_pauses_grow_up_to_a_limit_and_start_over() -> None:
-    backoff = Backoff(1.0, 60.0)
+    backoff = Backoff(1.0, 60.0, least=HALF)
     pauses = [backoff.next() for _ in range(100)]
     for number, pause in enumerate(pauses):
         longest = min(2.0**number, 60.0)
