@@ -104,6 +104,7 @@ class Showing:
         self._woken = asyncio.Event()
         self._up = asyncio.Event()
         self._pushed_by = 0.0
+        self._asked_again = False
         self._warned = False
         self.able = False
         """Whether the homeserver has presence."""
@@ -172,9 +173,7 @@ class Showing:
         """Show the bot's presence. Whether the homeserver has such a thing. Raises `MatrixError` if it fails."""
         bot = self._ours.bot_id
         try:
-            # Two, so that there is a change to push, whatever it showed before.
-            for state in ("unavailable", "online"):
-                await self._client.request("PUT", _PRESENCE, bot, "status", user_id=bot, body={"presence": state})
+            await self._change()
             told: Mapping[str, Any] = {}
             for pause in LOOKS:
                 # Of a homeserver in several processes, the one that answers may not have heard of it yet.
@@ -194,16 +193,34 @@ class Showing:
         # Where presence is switched off, Synapse takes what it is told and says that everybody is offline.
         return told.get("presence") not in (None, "offline")
 
+    async def _change(self) -> None:
+        """Have the bot show something else, and then that it is there: whatever it showed before, there is a change
+        to push."""
+        bot = self._ours.bot_id
+        for state in ("unavailable", "online"):
+            await self._client.request("PUT", _PRESENCE, bot, "status", user_id=bot, body={"presence": state})
+
+    async def _miss(self) -> None:
+        """No presence has been pushed to us in the time for it."""
+        if not self._asked_again:
+            # The first push may have fallen into the moment in which the homeserver still took us to be down, as after
+            # a restart of ours: presence, other than events, is not kept for later.
+            self._asked_again = True
+            await self._change()
+            self._pushed_by = self._clock() + PUSHED_WITHIN
+            return
+        self._warned = True
+        log.warning(
+            "the homeserver pushes no presence to us: its registration file may be from before it did",
+            network=self._core.network,
+            todo=f"write it afresh with `{self._registration}`, and restart the homeserver",
+        )
+
     async def _once(self) -> None:
         """Wait for something to tell, or to ask, and do it."""
         now = self._clock()
         if not self._warned and not self._heard.pushed and now > self._pushed_by:
-            self._warned = True
-            log.warning(
-                "the homeserver pushes no presence to us: its registration file may be from before it did",
-                network=self._core.network,
-                todo=f"write it afresh with `{self._registration}`, and restart the homeserver",
-            )
+            await self._miss()
         shown = self._next(now)
         if shown is None and not self._to_ask:
             self._woken.clear()

@@ -59,6 +59,7 @@ async def test_a_cut_connection_loses_and_doubles_nothing_in_a_room(
             await core.heard(f"said {LINES - 1}")
             ana.say(room, "fence")
             await core.heard("fence")
+            await ana.wait_for(text=f"line {LINES - 1}")
             assert cable.connections == 2
             assert core.log == ["online", *[line for line in core.log if line.startswith("offline")], "online"]
         heard = [seen.text for seen in ana.matching(who="rialto", kind=Sight.TEXT)]
@@ -93,6 +94,7 @@ async def test_a_cut_connection_loses_and_doubles_nothing_in_private(
                 await asyncio.gather(*(each.confirmation for each in sent))
             bo.tell(bot, "libera:kestrel fence")
             await core.heard("fence")
+            await bo.wait_for(text=f"line {LINES - 1}")
         heard = [seen.text for seen in bo.matching(who=bot, kind=Sight.TEXT) if seen.text.startswith("line")]
         assert heard == [f"line {n}" for n in range(LINES)]
         assert core.texts() == ["ready", *(f"said {n}" for n in range(LINES)), "fence"]
@@ -123,6 +125,10 @@ async def test_what_waits_long_is_not_written_twice_by_a_core_that_tries_again(
             later = adapter.send(parts[0])
             async with asyncio.timeout(20):
                 await later.confirmation
+            for each in parts:
+                adapter.send(part(each.place, person("kestrel"), f"behind what was {each.text}", voice=Voice.BOT))
+            for each in parts:
+                await bo.wait_for(text=f"behind what was {each.text}")
         assert len(bo.matching(text="in private")) == 1
         assert len(bo.matching(text="in the room")) == 1
 
@@ -135,7 +141,12 @@ async def test_a_restart_of_the_server_begins_a_new_session(server: Server, new_
         first = adapter._attended.attendance(core.places[0])
         await server.stop()
         await core.until("offline", lambda: not core.is_online)
-        assert core.failures[-1].reason in (Reason.SERVICE_UNAVAILABLE, Reason.REMOTE_SERVER_NOT_FOUND)
+        # The reset of the connection may be quicker than the server's good-bye.
+        assert core.failures[-1].reason in (
+            Reason.SERVICE_UNAVAILABLE,
+            Reason.REMOTE_SERVER_NOT_FOUND,
+            Reason.REMOTE_SERVER_TIMEOUT,
+        )
         await server.start()
         await core.until("another session", lambda: core.log.count("online") == 2, 30)
         await present(adapter, core)
