@@ -104,6 +104,9 @@ class Intake:
         room = self._rooms.by_id(pdu.get("room_id"))
         if room is None:
             return self._elsewhere(pdu, event_id, notes)
+        if self._our_departure(pdu, room):
+            self._core.ignored("own membership", event_id)
+            return ()
         outcome = self._translate(pdu, room)
         if outcome.change is not None:
             lost = room.apply(outcome.change, self._ours)
@@ -127,6 +130,19 @@ class Intake:
         if outcome.ignored:
             self._core.ignored(outcome.ignored, event_id)
         return outcome.items
+
+    def _our_departure(self, pdu: Mapping[str, Any], room: Room) -> bool:
+        """Whether this is a puppet that we had leave. It says nothing new, and may be overtaken: where the puppet has
+        come back meanwhile, it is there."""
+        user_id = pdu.get("state_key")
+        return (
+            pdu.get("type") == "m.room.member"
+            and mapping(pdu.get("content")).get("membership") == "leave"
+            and isinstance(user_id, str)
+            and user_id == pdu.get("sender")
+            and self._ours.is_puppet(user_id)
+            and room.departed(user_id)
+        )
 
     def _translate(self, pdu: Mapping[str, Any], room: Room) -> Outcome:
         scene = Scene(

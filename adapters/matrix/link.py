@@ -6,7 +6,6 @@ Synapse push at once what it has kept for us, which otherwise may take minutes.
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Callable
 
 import structlog
@@ -16,6 +15,7 @@ from adapters.matrix.diagnosis import Facts, Stage, another_bot, diagnose
 from adapters.matrix.entering import Entering
 from adapters.matrix.errors import MatrixError
 from adapters.matrix.ids import Namespace
+from adapters.matrix.pinging import ping
 from bridge.backoff import HALF, Backoff
 from bridge.contract import Core
 from bridge.model.result import Failure
@@ -131,7 +131,7 @@ class Link:
             await self._entering.enter_all()
             self._prepared.set()
             stage = Stage.PING
-            await self._ping()
+            await ping(self._client, self._facts.id)
         except MatrixError as error:
             raise DownError(diagnose(stage, error, self._facts)) from error
 
@@ -168,10 +168,6 @@ class Link:
             log.warning("the bot could not be named", bot=self._ours.bot_id, error=str(error))
         await self._core.remember({_MEMORY: self._bot_name})
 
-    async def _ping(self) -> None:
-        body = {"transaction_id": secrets.token_hex(8)}
-        await self._client.request("POST", "/_matrix/client/v1/appservice", self._facts.id, "ping", body=body)
-
     async def _watch(self) -> Failure:
         """Wait until the link is lost, and say why."""
         while True:
@@ -181,6 +177,6 @@ class Link:
                 async with asyncio.timeout(HEALTH):
                     await self._lost.wait()
             try:
-                await self._ping()
+                await ping(self._client, self._facts.id)
             except MatrixError as error:
                 return diagnose(Stage.PING, error, self._facts)

@@ -2,7 +2,6 @@
 (`rialto check`)."""
 
 import re
-import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from adapters.matrix.client import Client
 from adapters.matrix.diagnosis import Facts, Stage, another_bot, diagnose
 from adapters.matrix.errors import MatrixError
 from adapters.matrix.ids import Namespace
+from adapters.matrix.pinging import ping
 from adapters.matrix.reaching import reach
 from adapters.matrix.server import Server
 from adapters.matrix.settings import MatrixSettings
@@ -149,9 +149,8 @@ class _Visit:
     async def way_back(self) -> Finding | None:
         """Can it reach us, and has it our hs_token? Application service API, specification v1.19, "Pinging"."""
         accepted = await self._accepted_here()
-        body = {"transaction_id": secrets.token_hex(8)}
         try:
-            await self.client.request("POST", "/_matrix/client/v1/appservice", self._facts.id, "ping", body=body)
+            await ping(self.client, self._facts.id)
         except MatrixError as error:
             if error.status == 0:
                 # It answers everything else at once: so it is still waiting for us.

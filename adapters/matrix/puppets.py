@@ -134,11 +134,14 @@ class Puppets:
         if shown is None and room.loaded:
             return
         body = {"reason": clean(reason)} if reason else {}
+        # Counted first, too: it may be pushed before it is answered, and long after the puppet has come back.
+        room.leaving[user_id] += 1
         try:
             await self._client.request(
                 "POST", _ROOMS, room.room_id, "leave", user_id=user_id, body=body, patience=PATIENCE
             )
         except MatrixError as error:
+            room.departed(user_id)
             if error.status in (403, 404):
                 return
             if shown is not None:

@@ -3,6 +3,7 @@
 Owned by the event loop's one adapter: changed by what the homeserver pushes and by what it answers.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -23,7 +24,8 @@ class Room:
 
     `people` and `puppets` hold the members by user id, with the name each shows; the bot is in neither. `marks` is what
     memberships, ours included, say of who is no person. `entered`: the bot is in the room. `invites`: puppets need an
-    invitation. `plain`: the homeserver takes no marks. `removed`: those of ours that somebody took out.
+    invitation. `plain`: the homeserver takes no marks. `removed`: those of ours that somebody took out. `leaving`: how
+    many departures of each puppet, by our own doing, are yet to be pushed back to us.
     """
 
     place: Place
@@ -32,6 +34,7 @@ class Room:
     puppets: dict[str, str] = field(default_factory=dict)
     marks: dict[str, Mark] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
+    leaving: Counter[str] = field(default_factory=Counter)
     topic: str | None = None
     entered: bool = False
     loaded: bool = False
@@ -48,6 +51,14 @@ class Room:
         self._put(change, ours)
         lost = ours.owns(change.user_id) and change.name is not None and change.mark == PERSON
         return before if lost else None
+
+    def departed(self, user_id: str) -> bool:
+        """A puppet's departure was pushed. Whether it was our doing, and so may be from before the puppet came back."""
+        if not self.leaving[user_id]:
+            return False
+        self.leaving[user_id] -= 1
+        self.leaving += Counter()  # drops what is zero
+        return True
 
     def begin_loading(self) -> None:
         """The members are being asked for: remember what changes meanwhile."""

@@ -9,6 +9,7 @@ longest ago lapse after their change was told; they would only flicker otherwise
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ class Showing:
         self._to_ask: dict[str, None] = {}
         self._woken = asyncio.Event()
         self._up = asyncio.Event()
-        self._pushed_by = 0.0
+        self._pushed_by = math.inf
         self._asked_again = False
         self._warned = False
         self.able = False

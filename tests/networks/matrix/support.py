@@ -99,6 +99,7 @@ class RecordingCore(Onlooker):
                 self.memory.pop(key, None)
             else:
                 self.memory[key] = value
+        self._changed.set()
 
     def members(self, network: str | None = None) -> Sequence[Member]:
         return [Member(place) for place in self.places]

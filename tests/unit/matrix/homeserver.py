@@ -12,7 +12,8 @@ from adapters.matrix.client import Client
 
 class Homeserver:
     """Makes rooms, and takes everything else. `lose` says of the next requests to make a room whether the answer gets
-    lost ``before`` or ``after`` the room was made; `refuse` holds answers by the end of the path."""
+    lost ``before`` or ``after`` the room was made; `refuse` holds answers by the end of the path, `refuse_once` such as
+    are given once each."""
 
     def __init__(self) -> None:
         self.rooms: dict[str, dict[str, Any]] = {}
@@ -20,6 +21,7 @@ class Homeserver:
         self.left: list[str] = []
         self.lose: list[str] = []
         self.refuse: dict[str, tuple[int, dict[str, Any]]] = {}
+        self.refuse_once: dict[str, list[tuple[int, dict[str, Any]]]] = {}
         self.came = asyncio.Event()
         self.asked: list[tuple[str, str, Any]] = []
 
@@ -33,6 +35,10 @@ class Homeserver:
         body = await request.json() if request.can_read_body else None
         self.came.set()
         self.asked.append((user, path, body))
+        for end, refusals in self.refuse_once.items():
+            if path.endswith(end) and refusals:
+                status, refusal = refusals.pop(0)
+                return web.json_response(refusal, status=status)
         for end, (status, refusal) in self.refuse.items():
             if path.endswith(end):
                 return web.json_response(refusal, status=status)

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from adapters.matrix.pace import Pace
-from adapters.matrix.showing import Showing
+from adapters.matrix.showing import PUSHED_WITHIN, Showing
 from bridge.model.address import Address, Person
 from bridge.model.presence import Activity, Basic, Presence, Tuple
 from tests.unit.matrix.homeserver import Homeserver, homeserver
@@ -158,3 +159,27 @@ def test_a_pace() -> None:
     assert [pace.allow() for _ in range(3)] == [True, True, False]
     clock.now += 1000.0
     assert [pace.allow() for _ in range(6)] == [True] * 4 + [False] * 2
+
+
+async def test_that_nothing_is_pushed_is_told_only_when_it_was_given_another_chance() -> None:
+    async with showing(0) as (server, shown, clock, _):
+        assert await shown._try()
+        changes = server.count("/status", "@rialto:example.org")
+        with capture_logs() as logs:
+
+            def warnings() -> int:
+                return sum("pushes no presence" in entry["event"] for entry in logs)
+
+            clock.now += PUSHED_WITHIN - 1
+            await shown._once()
+            assert server.count("/status", "@rialto:example.org") - changes == 1, "it is kept from lapsing"
+            clock.now += 2
+            await shown._once()
+            assert server.count("/status", "@rialto:example.org") - changes >= 3, "it is changed again"
+            clock.now += PUSHED_WITHIN - 1
+            await shown._once()
+            assert warnings() == 0
+            clock.now += 2
+            await shown._once()
+            await shown._once()
+            assert warnings() == 1
