@@ -104,7 +104,9 @@ class Intake:
         room = self._rooms.by_id(pdu.get("room_id"))
         if room is None:
             return self._elsewhere(pdu, event_id, notes)
-        if self._our_departure(pdu, room):
+        if self._overtaken(pdu, room):
+            if (puppet := str(pdu.get("state_key"))) not in room.puppets:
+                room.apply(Change(puppet, None), self._ours)
             self._core.ignored("own membership", event_id)
             return ()
         outcome = self._translate(pdu, room)
@@ -131,18 +133,15 @@ class Intake:
             self._core.ignored(outcome.ignored, event_id)
         return outcome.items
 
-    def _our_departure(self, pdu: Mapping[str, Any], room: Room) -> bool:
-        """Whether this is a puppet that we had leave. It says nothing new, and may be overtaken: where the puppet has
-        come back meanwhile, it is there."""
-        user_id = pdu.get("state_key")
-        return (
-            pdu.get("type") == "m.room.member"
-            and mapping(pdu.get("content")).get("membership") == "leave"
-            and isinstance(user_id, str)
-            and user_id == pdu.get("sender")
-            and self._ours.is_puppet(user_id)
-            and room.departed(user_id)
-        )
+    def _overtaken(self, pdu: Mapping[str, Any], room: Room) -> bool:
+        """Whether this is a membership of a puppet from before a departure that we ordered, or the departure itself. It
+        says nothing new: where the puppet has come back meanwhile, it is there; where it has not, it is not."""
+        user_id, membership = pdu.get("state_key"), mapping(pdu.get("content")).get("membership")
+        if pdu.get("type") != "m.room.member" or not isinstance(user_id, str) or not self._ours.is_puppet(user_id):
+            return False
+        if membership == "leave" and user_id == pdu.get("sender"):
+            return room.departed(user_id)
+        return membership == "join" and user_id in room.leaving
 
     def _translate(self, pdu: Mapping[str, Any], room: Room) -> Outcome:
         scene = Scene(

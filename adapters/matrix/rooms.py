@@ -54,7 +54,7 @@ class Room:
 
     def departed(self, user_id: str) -> bool:
         """A puppet's departure was pushed. Whether it was our doing, and so may be from before the puppet came back."""
-        if not self.leaving[user_id]:
+        if user_id not in self.leaving:
             return False
         self.leaving[user_id] -= 1
         self.leaving += Counter()  # drops what is zero

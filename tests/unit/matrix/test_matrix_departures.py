@@ -35,6 +35,19 @@ async def test_a_departure_that_is_pushed_after_the_return() -> None:
         assert KESTREL not in room.puppets
 
 
+async def test_an_arrival_that_is_pushed_after_the_departure() -> None:
+    async with homeserver() as (_, client):
+        parts = parlour(client=client)
+        room = with_kestrel(parts)
+        await parts.puppets.leave(room, KESTRELS, "quit")
+        for number, membership in enumerate(("join", "leave")):
+            await parts.intake.transaction({"events": [member(KESTREL, membership) | {"event_id": f"${number}"}]})
+            assert KESTREL not in room.puppets
+        assert parts.core.items == []
+        await parts.intake.transaction({"events": [member(KESTREL, "join") | {"event_id": "$2"}]})
+        assert KESTREL in room.puppets
+
+
 async def test_a_departure_that_the_homeserver_did_not_know_of() -> None:
     """Nothing will be pushed of it, so nothing later is taken for it."""
     async with homeserver() as (server, client):
