@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import Any
 
 import structlog
-from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.admission import Admission
@@ -34,6 +33,7 @@ from bridge.store import Store, conversations, events, states
 from bridge.tasks import cancel, spawn
 from bridge.topics import Topics
 from bridge.web.app import build
+from bridge.web.door import Door
 
 log = structlog.get_logger(__name__)
 
@@ -221,11 +221,10 @@ class Service:
         listen = self._config.http.listen
         token = self._config.http.admin_token
         app = build(self._adapters, self._counts.registry, self.status, token.get_secret_value() if token else None)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
+        door = Door(app, shutdown_timeout=2.0)
+        stack.push_async_callback(door.close)
         try:
-            await web.TCPSite(runner, listen.host, listen.port).start()
+            await door.open(listen.host, listen.port)
         except OSError as error:
             raise StartError(
                 f"http.listen: cannot listen on {listen}: {error.strerror or error}; "

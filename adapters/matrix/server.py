@@ -5,7 +5,6 @@ Application service API, specification v1.19, "Pushing events", "Querying", "Thi
 """
 
 import asyncio
-import hmac
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
@@ -14,11 +13,15 @@ import structlog
 from aiohttp import web
 
 from adapters.matrix.tasks import Tasks
+from bridge.web.bearer import NoTokenError, authorised
 
 log = structlog.get_logger(__name__)
 
 LARGEST_TRANSACTION = 32 * 1024 * 1024
 """Bytes of a transaction: a hundred events of the largest size take some 6.5 MB, and ephemeral events come on top."""
+
+BODY_WITHIN = 60.0
+"""Seconds in which a transaction has to have come whole; Synapse does not wait longer for the answer itself."""
 
 _ROOTS = ("_matrix/app/v1/", "_matrix/app/unstable/", "")
 _ROUTES = {"transactions": "PUT", "ping": "POST", "users": "GET", "rooms": "GET", "thirdparty": "GET"}
@@ -47,7 +50,7 @@ class Server:
         ready: Callable[[], Awaitable[bool]],
         tasks: Tasks,
     ) -> None:
-        self._token = token.encode()
+        self._token = token
         self._take = take
         self._user = user
         self._ready = ready
@@ -76,10 +79,11 @@ class Server:
         raise RefusalError(404, "M_NOT_FOUND", "there is no such user, room or network here")
 
     def _authorize(self, request: web.Request) -> None:
-        scheme, _, told = request.headers.get("Authorization", "").partition(" ")
-        if not told or scheme.lower() != "bearer":
-            raise RefusalError(401, "M_UNAUTHORIZED", "the homeserver's token is missing")
-        if not hmac.compare_digest(told.strip().encode("utf-8", "surrogateescape"), self._token):
+        try:
+            right = authorised(request, self._token)
+        except NoTokenError:
+            raise RefusalError(401, "M_UNAUTHORIZED", "the homeserver's token is missing") from None
+        if not right:
             log.warning("request with a wrong hs_token", remote=request.remote)
             raise RefusalError(403, "M_FORBIDDEN", "the token is not the homeserver's")
 
@@ -119,11 +123,18 @@ def _route(tail: str) -> tuple[str | None, str]:
 
 
 async def _body(request: web.Request) -> bytes:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        # A few kilobytes can be made to hold gigabytes, and no homeserver sends any so.
+        raise RefusalError(415, "M_UNKNOWN", "send the transaction as it is, not compressed")
     if request.content_length is not None and request.content_length > LARGEST_TRANSACTION:
         raise RefusalError(413, "M_TOO_LARGE", "the transaction is too large")
     raw = bytearray()
-    async for chunk in request.content.iter_any():
-        raw += chunk
-        if len(raw) > LARGEST_TRANSACTION:
-            raise RefusalError(413, "M_TOO_LARGE", "the transaction is too large")
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            async for chunk in request.content.iter_any():
+                raw += chunk
+                if len(raw) > LARGEST_TRANSACTION:
+                    raise RefusalError(413, "M_TOO_LARGE", "the transaction is too large")
+    except TimeoutError:
+        raise RefusalError(408, "M_UNKNOWN", "the transaction did not come in time") from None
     return bytes(raw)

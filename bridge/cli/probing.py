@@ -85,7 +85,10 @@ def _line(network: str, finding: Finding, *, online: bool) -> Line:
 @asynccontextmanager
 async def _listening(config: Config, tell: Tell) -> AsyncIterator[_Running | None]:
     """Listen on ``http.listen`` for what the networks ask of us, or find out who does already: a Rialto, or another."""
-    from aiohttp import web  # late: it takes long to import, and a check that touches no network does not need it
+    # Late: it takes long to import, and a check that touches no network does not need it.
+    from aiohttp import web
+
+    from bridge.web.door import Door
 
     listen, app = config.http.listen, web.Application()
     for name, attachment in config.networks.items():
@@ -95,11 +98,10 @@ async def _listening(config: Config, tell: Tell) -> AsyncIterator[_Running | Non
                 "*", f"/{name}/{{tail:.*}}", factory.answering(attachment.settings, config.context(name))
             )
     running = None
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
+    door = Door(app, shutdown_timeout=1.0)
     try:
         try:
-            await web.TCPSite(runner, listen.host, listen.port).start()
+            await door.open(listen.host, listen.port)
         except OSError as error:
             running = await _ask(listen) if error.errno == errno.EADDRINUSE else None
             tell(_taken(listen, error, running))
@@ -107,7 +109,7 @@ async def _listening(config: Config, tell: Tell) -> AsyncIterator[_Running | Non
             tell(Line(HTTP, True, f"{listen} can be listened on"))
         yield running
     finally:
-        await runner.cleanup()
+        await door.close()
 
 
 def _taken(listen: Listen, error: OSError, running: _Running | None) -> Line:

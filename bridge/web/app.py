@@ -1,6 +1,5 @@
 """The application: adapters' routes below their networks' names, health, metrics, and the API for `rialto status`."""
 
-import hmac
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from bridge.contract import Adapter, Routed
+from bridge.web.bearer import NoTokenError, authorised
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of a request's body, before any adapter looks at it. Adapters set lower limits of their own."""
@@ -54,9 +54,7 @@ def build(
 
 
 def _authorised(request: web.Request, admin_token: str | None) -> bool:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return (
-        admin_token is not None
-        and scheme.lower() == "bearer"
-        and hmac.compare_digest(token.strip().encode(), admin_token.encode())
-    )
+    try:
+        return admin_token is not None and authorised(request, admin_token)
+    except NoTokenError:
+        return False

@@ -1,0 +1,114 @@
+"""Our HTTP server as it is in the gateway, over loopback: what an attacker meets. Spoken to in bytes, for no client
+library can be made to send what is sent here."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from adapters.matrix.server import Server
+from adapters.matrix.tasks import Tasks
+from bridge.demo.servers import free_ports
+from bridge.web.app import build
+from bridge.web.door import Door
+from tests.unit.core.loopback import Loopback
+
+HS_TOKEN = "hs-token-of-these-tests"
+ADMIN_TOKEN = "admin-token-of-these-tests"
+PUSH = "/home/_matrix/app/v1/transactions/1"
+WITHIN = 20.0
+
+
+class Matrix(Loopback):
+    """A network whose routes are those of the application service; keeps what they would hand on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[Mapping[str, Any]] = []
+        self.asked: list[str] = []
+        self.tasks = Tasks()
+        self.server = Server(HS_TOKEN, self._take, self._user, self._ready, self.tasks)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        return await self.server.handle(request)
+
+    async def _take(self, body: Mapping[str, Any]) -> None:
+        self.bodies.append(body)
+
+    async def _user(self, user_id: str) -> bool:
+        self.asked.append(user_id)
+        return False
+
+    async def _ready(self) -> bool:
+        return True
+
+    @property
+    def untouched(self) -> bool:
+        """Nothing got through."""
+        return not self.bodies and not self.asked
+
+
+class Fortress:
+    """The running server."""
+
+    def __init__(self, port: int, matrix: Matrix) -> None:
+        self.port = port
+        self.matrix = matrix
+
+    async def send(self, data: bytes) -> tuple[int, bytes]:
+        """Send bytes, and read until the server closes. The status of the first answer (0: none) and all bytes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(data)
+            async with asyncio.timeout(WITHIN):
+                try:
+                    answer = await reader.read()
+                except ConnectionResetError:
+                    answer = b""
+        finally:
+            writer.close()
+        answer = answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+        status = int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.") else 0
+        return status, answer
+
+    async def ask(
+        self,
+        method: str,
+        target: str,
+        *headers: str,
+        body: bytes = b"",
+        token: str | None = None,
+        length: bool = True,
+    ) -> int:
+        """One request by its target as it stands; the status of the answer."""
+        lines = [f"{method} {target} HTTP/1.1", "Host: bridge.example.org", "Connection: close", *headers]
+        lines += [f"Authorization: Bearer {token}"] if token else []
+        lines += [f"Content-Length: {len(body)}"] if length else []
+        head = "\r\n".join(lines).encode("utf-8", "surrogateescape") + b"\r\n\r\n"
+        status, _ = await self.send(head + body)
+        return status
+
+    async def push(self, *events: Mapping[str, Any]) -> int:
+        """What the homeserver does: it works whatever happened before."""
+        return await self.ask("PUT", PUSH, token=HS_TOKEN, body=json.dumps({"events": list(events)}).encode())
+
+
+@asynccontextmanager
+async def fortress() -> AsyncIterator[Fortress]:
+    """One with a Matrix network called home, and an admin token. It works at the end as it did in the beginning."""
+    (port,) = free_ports(1)
+    matrix = Matrix()
+    app = build({"home": matrix}, CollectorRegistry(), lambda: {"networks": {}, "lanes": []}, ADMIN_TOKEN)
+    door = Door(app, shutdown_timeout=0.5)
+    try:
+        await door.open("127.0.0.1", port)
+        standing = Fortress(port, matrix)
+        yield standing
+        assert await standing.push({"type": "m.last"}) == 200, "the homeserver is served whatever others did"
+    finally:
+        await door.close()
+        await matrix.tasks.stop()
