@@ -219,5 +219,5 @@ def _retry_after(headers: Mapping[str, str], value: Mapping[str, Any]) -> float 
             return max(0.0, min(seconds, 86400.0))
     milliseconds = value.get("retry_after_ms")
     if isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool):
-        return max(0.0, min(milliseconds / 1000, 86400.0))
+        return max(0.0, min(float(min(milliseconds, 86_400_000)) / 1000, 86400.0))
     return None

@@ -76,7 +76,12 @@ class Intake:
             if event_id in self._recent:
                 self._core.ignored("event taken in before", event_id)
                 continue
-            items += self._take(pdu, notes)
+            try:
+                items += self._take(pdu, notes)
+            except Exception:
+                # One event that we stumble over must not keep those behind it away: it would be brought for ever.
+                log.exception("event not understood", event_id=event_id, type=str(pdu.get("type"))[:100])
+                self._core.ignored("not understood", event_id)
             seen.append(event_id)
         self._ephemeral(body)
         if items or notes:
@@ -193,9 +198,17 @@ class Intake:
             edus = body.get(key)
             if isinstance(edus, list):
                 for edu in edus:
-                    kind = mapping(edu).get("type")
-                    if kind == "m.presence" and self._heard is not None:
-                        self._heard.take(mapping(edu))
-                    else:
-                        self._core.ignored(_EPHEMERAL.get(str(kind), "ephemeral event"))
+                    self._passing(mapping(edu))
                 return
+
+    def _passing(self, edu: Mapping[str, Any]) -> None:
+        kind = edu.get("type")
+        if kind != "m.presence" or self._heard is None:
+            self._core.ignored(_EPHEMERAL.get(str(kind), "ephemeral event"))
+            return
+        try:
+            self._heard.take(edu)
+        except Exception:
+            # As with events: what follows is not to suffer.
+            log.exception("presence not understood")
+            self._core.ignored("not understood")

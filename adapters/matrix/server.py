@@ -5,13 +5,13 @@ Application service API, specification v1.19, "Pushing events", "Querying", "Thi
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 import structlog
 from aiohttp import web
 
+from adapters.matrix.reading import read
 from adapters.matrix.tasks import Tasks
 from bridge.web.bearer import NoTokenError, authorised
 
@@ -90,9 +90,11 @@ class Server:
     async def _transaction(self, request: web.Request) -> dict[str, Any]:
         raw = await _body(request)
         try:
-            body = json.loads(raw)
-        except (ValueError, RecursionError):
+            body, unread = read(raw)
+        except ValueError:
             raise RefusalError(400, "M_NOT_JSON", "the transaction is not JSON") from None
+        if unread:
+            log.error("events that no JSON reader takes are passed over", events=unread)
         if not isinstance(body, dict) or not isinstance(body.get("events"), list):
             raise RefusalError(400, "M_BAD_JSON", "a transaction is an object with a list of events")
         if not await self._ready():

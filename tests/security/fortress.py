@@ -98,10 +98,10 @@ class Fortress:
 
 
 @asynccontextmanager
-async def fortress() -> AsyncIterator[Fortress]:
+async def fortress(matrix: Matrix | None = None) -> AsyncIterator[Fortress]:
     """One with a Matrix network called home, and an admin token. It works at the end as it did in the beginning."""
     (port,) = free_ports(1)
-    matrix = Matrix()
+    matrix = matrix or Matrix()
     app = build({"home": matrix}, CollectorRegistry(), lambda: {"networks": {}, "lanes": []}, ADMIN_TOKEN)
     door = Door(app, shutdown_timeout=0.5)
     try:

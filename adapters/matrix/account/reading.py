@@ -220,10 +220,27 @@ class Reading:
     async def _take(self, room_id: str, events: Sequence[Pdu]) -> list[Event | State]:
         room = self._rooms.by_id(room_id)
         if room is not None:
-            return [item for event in events for item in self._said(event, room)]
+            return [item for event in events for item in self._understood(event, room)]
         if not events:
             return []
-        return await self._correspondence.take(room_id, events)
+        try:
+            return await self._correspondence.take(room_id, events)
+        except MatrixError:
+            raise
+        except Exception:
+            log.exception("a conversation not understood", room=room_id)
+            self._core.ignored("not understood", room_id)
+            return []
+
+    def _understood(self, pdu: Pdu, room: Room) -> tuple[Event | State, ...]:
+        try:
+            return self._said(pdu, room)
+        except Exception:
+            # One event that we stumble over must not keep those behind it away: it would be read again for ever.
+            event_id = identifier(pdu.get("event_id"))
+            log.exception("event not understood", event_id=event_id, type=str(pdu.get("type"))[:100])
+            self._core.ignored("not understood", event_id)
+            return ()
 
     def _said(self, pdu: Pdu, room: Room) -> tuple[Event | State, ...]:
         """Translate one event of a configured room, and note what it changes; returns what the core shall have."""
