@@ -105,6 +105,11 @@ class Lane:
         return not self._backlog.waiting and not self._backlog.more_in_store
 
     @property
+    def under_way(self) -> list[asyncio.Future[None]]:
+        """One for each delivery that is being sent, which ends when nothing more will be heard of that attempt."""
+        return [attempt.done for attempt in self._flight if attempt.done is not None]
+
+    @property
     def oldest(self) -> float | None:
         """When the oldest of them was said, in seconds since the epoch."""
         heads = [attempt.delivery for attempt in (*self._doubt, *self._flight)]

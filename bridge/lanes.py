@@ -57,6 +57,7 @@ class Lanes:
         self._by_tag: dict[str, Lane] = {}
         self._numbers: dict[tuple[str, str], int] = {}
         self._tasks: dict[Place, asyncio.Task[None]] = {}
+        self._ending = False
 
     async def give_up(self) -> None:
         """End private messages to networks that are not configured any more; before reports start, which tell it."""
@@ -123,6 +124,18 @@ class Lanes:
                     del self._by_tag[tag(place)]
                 self._tasks.pop(place).cancel()
 
+    async def drain(self, within: float) -> int:
+        """Begin nothing more, and wait up to `within` seconds for what is being sent. Returns how much still is."""
+        self._ending = True
+        self._online.clear()
+        for lane in self._lanes.values():
+            lane.offline()
+        under_way = [done for lane in self._lanes.values() for done in lane.under_way]
+        if not under_way:
+            return 0
+        _, late = await asyncio.wait(under_way, timeout=within)
+        return len(late)
+
     async def stop(self) -> None:
         """Stop all lanes. What is in flight is in doubt at the next start."""
         await cancel(self._tasks.values())
@@ -149,6 +162,8 @@ class Lanes:
 
     def online(self, network: str) -> None:
         """The network can be spoken to."""
+        if self._ending:
+            return
         self._online.add(network)
         for place, lane in self._lanes.items():
             if place.network == network:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
@@ -29,7 +30,7 @@ from bridge.reconcile import Reconciler
 from bridge.reports import Reports
 from bridge.rosters import Rosters
 from bridge.router import Router
-from bridge.store import Store, conversations, events, states
+from bridge.store import Store, StoreError, conversations, events, states, story
 from bridge.tasks import cancel, spawn
 from bridge.topics import Topics
 from bridge.web.app import build
@@ -45,8 +46,17 @@ RETENTION_EVERY = 600.0
 LONG = 40
 """Characters of a native id beyond which an encoded name may be too long for a network, and be a hash instead."""
 
+DRAIN_WITHIN = 10.0
+"""Seconds that what is being sent at a stop has to be confirmed. After that it is in doubt until the next start."""
+
 STOP_WITHIN = 10.0
 """Seconds an adapter has to say good-bye."""
+
+HEALTHY_WITHIN = 5.0
+"""Seconds in which the store has to answer for the gateway to be called healthy."""
+
+FAILURES = 20
+"""The latest deliveries that failed, as `rialto status` shows them."""
 
 
 class Service:
@@ -62,6 +72,8 @@ class Service:
         }
         self._hosts: dict[str, Host] = {}
         self._lanes: Lanes | None = None
+        self._failures: deque[dict[str, Any]] = deque(maxlen=FAILURES)
+        self._quarantined = 0
         self._store = Store(config.store)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -71,6 +83,20 @@ class Service:
             log.info("rialto runs", networks=sorted(self._adapters), rooms=len(self._config.rooms))
             await stop.wait()
             log.info("rialto stops")
+            await self._drain()
+
+    async def story(self, wanted: str) -> list[dict[str, Any]]:
+        """What is known of the messages with this id, ours or a network's; empty if there is none."""
+        return await self._store.read(partial(story.stories, wanted=wanted, networks=sorted(self._adapters)))
+
+    async def healthy(self) -> bool:
+        """Whether the store answers, in time; and by answering at all, that the event loop turns."""
+        try:
+            async with asyncio.timeout(HEALTHY_WITHIN):
+                self._quarantined = await self._store.read(story.quarantined)
+        except (TimeoutError, SQLAlchemyError, StoreError):
+            return False
+        return True
 
     def status(self) -> dict[str, Any]:
         """What `rialto status` shows: networks, lanes, and counts since the start."""
@@ -98,6 +124,8 @@ class Service:
                 for name, host in self._hosts.items()
             },
             "lanes": self._lanes.snapshot() if self._lanes else [],
+            "failures": list(self._failures),
+            "quarantined": self._quarantined,
             "counts": counts,
         }
 
@@ -120,7 +148,14 @@ class Service:
         places = [member.place for room in self._config.rooms for member in room.members]
         reports = Reports(self._adapters, self._store, time.time, self._config.admins)
         rules = self._config.rules
-        lanes = Lanes(self._adapters, self._store, self._counts, failed=reports.failed, denies=rules.denies)
+
+        def failed(delivery: Delivery, failure: Failure) -> None:
+            self._failures.append(
+                {"id": delivery.event.id, "place": str(delivery.place), "when": time.time(), "why": str(failure)}
+            )
+            reports.failed(delivery, failure)
+
+        lanes = Lanes(self._adapters, self._store, self._counts, failed=failed, denies=rules.denies)
         self._lanes = lanes
         rosters = Rosters({place: people for place, people in kept.items() if place in places})
         found = directory(self._config.networks)
@@ -220,7 +255,7 @@ class Service:
     async def _listen(self, stack: AsyncExitStack) -> None:
         listen = self._config.http.listen
         token = self._config.http.admin_token
-        app = build(self._adapters, self._counts.registry, self.status, token.get_secret_value() if token else None)
+        app = build(self._adapters, self._counts.registry, self, token.get_secret_value() if token else None)
         door = Door(app, shutdown_timeout=2.0)
         stack.push_async_callback(door.close)
         try:
@@ -232,6 +267,15 @@ class Service:
             ) from error
         routed = sorted(name for name, adapter in self._adapters.items() if isinstance(adapter, Routed))
         log.info("listening", address=str(listen), networks=routed)
+
+    async def _drain(self) -> None:
+        """Send nothing more, and let what is being sent arrive; what waits, or comes in, is there at the next start."""
+        lanes = self._lanes
+        if lanes is None or not (late := await lanes.drain(1.0)):
+            return
+        log.info("waiting for what is being sent", deliveries=late, seconds_at_most=DRAIN_WITHIN)
+        if late := await lanes.drain(DRAIN_WITHIN - 1.0):
+            log.warning("not confirmed in time: in doubt until the next start", deliveries=late)
 
     async def _stop_adapters(self, names: list[str]) -> None:
         # First nobody asks anything of them any more; then they say good-bye side by side.

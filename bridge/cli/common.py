@@ -1,5 +1,6 @@
 """What the commands share: exit codes, the configuration option, the way to end with words instead of a traceback."""
 
+from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -20,6 +21,10 @@ class Code(IntEnum):
     FINE = 0
     FAILED = 1
     USAGE = 2
+
+
+class UnreachableError(Exception):
+    """The running instance did not say what it was asked. The text says why, and what to do."""
 
 
 ConfigFile = Annotated[
@@ -70,3 +75,16 @@ def console() -> Console:
 def cell(text: str, style: str = "") -> Text:
     """Text for a table, as it is: no markup is read in it (a nick may be ``ana[home]``), no terminal steered by it."""
     return Text(printable(text), style=style, overflow="fold")
+
+
+def since(when: float, now: float) -> str:
+    """A moment (seconds since the epoch) and how long ago it was."""
+    return f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d %H:%M:%S} UTC ({age(now - when)})"
+
+
+def age(seconds: float) -> str:
+    """A length of time in its largest unit: ``3 min``."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

@@ -1,10 +1,9 @@
-"""`rialto status`."""
+"""`rialto status`: of the gateway; with the id of a message, of that message (`bridge.cli.story`)."""
 
 import asyncio
 import json
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +11,20 @@ from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from bridge.cli.common import CONFIG_FILE, Code, ConfigFile, cell, console, counted, fail, load_or_exit
+from bridge.cli.common import (
+    CONFIG_FILE,
+    Code,
+    ConfigFile,
+    UnreachableError,
+    age,
+    cell,
+    console,
+    counted,
+    fail,
+    load_or_exit,
+    since,
+)
+from bridge.cli.story import tell
 from bridge.config import Listen
 
 TIMEOUT = 10.0
@@ -49,33 +61,53 @@ class LaneStatus(BaseModel):
     retrying: str | None = None
 
 
+class FailureStatus(BaseModel):
+    """A delivery that failed: the message's id, the place it was for, when (seconds since the epoch), and why."""
+
+    id: str
+    place: str
+    when: float
+    why: str
+
+
 class Status(BaseModel):
-    """What a running instance says of itself."""
+    """What a running instance says of itself. `quarantined`: events that could not be recorded, since the store was
+    made."""
 
     networks: dict[str, NetworkStatus]
     lanes: list[LaneStatus]
+    failures: list[FailureStatus] = []
+    quarantined: int = 0
     counts: dict[str, int | float]
     version: str
 
 
-class UnreachableError(Exception):
-    """No status came. The text says why, and what to do."""
-
-
 def status(
+    message: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MESSAGE-ID]",
+            help="Show what became of this message: the id that the log has under msg, or the id of a network.",
+        ),
+    ] = None,
     config: ConfigFile = CONFIG_FILE,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as it came, for programs.")] = False,
 ) -> None:
     """Show what the running instance is connected to, and what waits.
 
     Asks the instance that was started with this configuration. The exit code is 1 if it does not answer, if one of
-    its networks is offline, or if it is not in one of its places.
+    its networks is offline, or if it is not in one of its places. With the id of a message: where that came from, where
+    it went, and what became of it there, without what it says; 1 if no such message is known, or it was not delivered.
     """
     loaded = load_or_exit(config)
     if loaded.http.admin_token is None:
         fail(f"{config.name}: http.admin_token: is not set, so the API is closed; set it, and restart", Code.USAGE)
+    listen, token = loaded.http.listen.reachable, loaded.http.admin_token.get_secret_value()
+    if message is not None:
+        tell(message, lambda: asyncio.run(fetch(listen, token, "messages", id=message)), as_json=as_json)
+        return
     try:
-        answer = asyncio.run(fetch(loaded.http.listen.reachable, loaded.http.admin_token.get_secret_value()))
+        answer = asyncio.run(fetch(listen, token))
         parsed = Status.model_validate(answer)
     except UnreachableError as error:
         fail(str(error))
@@ -89,16 +121,18 @@ def status(
         raise typer.Exit(Code.FAILED)
 
 
-async def fetch(listen: Listen, token: str) -> Any:
-    """Ask for the status. Raises `UnreachableError`."""
+async def fetch(listen: Listen, token: str, what: str = "status", **query: str) -> Any:
+    """Ask for the status, or for `what` else there is below ``/api/``. Raises `UnreachableError`."""
     import aiohttp  # late: it takes long to import, and the other commands do not need it
 
-    url = f"http://{listen}/api/status"
+    url = f"http://{listen}/api/{what}"
     timeout = aiohttp.ClientTimeout(total=TIMEOUT)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(url, headers={"Authorization": f"Bearer {token}"}, allow_redirects=False) as response,
+            session.get(
+                url, params=query, headers={"Authorization": f"Bearer {token}"}, allow_redirects=False
+            ) as response,
         ):
             if response.status in (401, 403):
                 raise UnreachableError(
@@ -128,7 +162,7 @@ def show(status: Status, out: Console, clock: Callable[[], float]) -> None:
     for name, network in status.networks.items():
         state = cell("online", "green") if network.online else cell("offline", "bold red")
         networks.add_row(
-            cell(name), cell(network.kind), state, cell(_since(network.since, now)), cell(network.failure or "")
+            cell(name), cell(network.kind), state, cell(since(network.since, now)), cell(network.failure or "")
         )
     out.print(networks)
     outside = [
@@ -148,20 +182,17 @@ def show(status: Status, out: Console, clock: Callable[[], float]) -> None:
         out.print(lanes)
     else:
         out.print(cell(f"{counted(len(status.lanes), 'lane')}; nothing waits"))
+    if status.failures:
+        failures = Table("failed", "to", "when", "why")
+        for failure in reversed(status.failures):
+            failures.add_row(
+                cell(failure.id), cell(failure.place), cell(f"{age(now - failure.when)} ago"), cell(failure.why)
+            )
+        out.print(failures)
+    if status.quarantined:
+        out.print(cell(f"{counted(status.quarantined, 'event')} could not be recorded; see the log", "bold red"))
     if status.counts:
         counts = Table("counted since start", "number")
         for what, number in sorted(status.counts.items()):
             counts.add_row(cell(what), cell(f"{number:g}" if isinstance(number, float) else str(number)))
         out.print(counts)
-
-
-def _since(when: float, now: float) -> str:
-    return f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d %H:%M:%S} UTC ({age(now - when)})"
-
-
-def age(seconds: float) -> str:
-    """A length of time in its largest unit: ``3 min``."""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"

@@ -1,8 +1,8 @@
 """The application: adapters' routes below their networks' names, health, metrics, and the API for `rialto status`."""
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -11,50 +11,81 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from bridge.contract import Adapter, Routed
 from bridge.web.bearer import NoTokenError, authorised
 
+LONGEST_ID = 1000
+"""Characters of the id of a message; a Matrix event id has at most 255 bytes."""
+
 MOST_BYTES = 64 * 1024 * 1024
 """Of a request's body, before any adapter looks at it. Adapters set lower limits of their own."""
 
 
+class Gateway(Protocol):
+    """What can be asked of the running gateway."""
+
+    def status(self) -> dict[str, Any]:
+        """What ``/api/status`` shows."""
+
+    async def story(self, wanted: str) -> list[dict[str, Any]]:
+        """What is known of the messages with this id, ours or a network's."""
+
+    async def healthy(self) -> bool:
+        """Whether the store answers, in time."""
+
+
 def build(
-    adapters: Mapping[str, Adapter],
-    registry: CollectorRegistry,
-    status: Callable[[], dict[str, Any]],
-    admin_token: str | None,
+    adapters: Mapping[str, Adapter], registry: CollectorRegistry, gateway: Gateway, admin_token: str | None
 ) -> web.Application:
-    """`status` gives what ``/api/status`` shows. Without an `admin_token` that path answers 403 to everybody."""
+    """Without an `admin_token`, what lies below ``/api/`` answers 403 to everybody."""
     app = web.Application(client_max_size=MOST_BYTES)
 
     async def health(_: web.Request) -> web.Response:
-        # The process answers. Whether its networks do is what /readyz says.
-        return web.json_response({"status": "ok"})
+        # The store answers, through its thread and this loop. Whether the networks do is what /readyz says.
+        if await gateway.healthy():
+            return web.json_response({"status": "ok"})
+        return web.json_response({"status": "the store does not answer"}, status=503)
 
     async def ready(_: web.Request) -> web.Response:
-        networks = status()["networks"]
+        # A network is online while it answers: each adapter asks for an answer where it hears nothing.
+        networks = gateway.status()["networks"]
         offline = sorted(name for name, network in networks.items() if not network["online"])
-        return web.json_response({"offline": offline}, status=503 if offline else 200)
+        store = await gateway.healthy()
+        # Why it is so is for the operator, who has the token: it may name accounts.
+        return web.json_response({"offline": offline, "store": store}, status=503 if offline or not store else 200)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def show_status(request: web.Request) -> web.Response:
-        if not _authorised(request, admin_token):
-            raise web.HTTPForbidden(
-                text=json.dumps({"error": "send http.admin_token as a Bearer token"}), content_type="application/json"
+        _authorise(request, admin_token)
+        await gateway.healthy()
+        return web.json_response(gateway.status())
+
+    async def show_story(request: web.Request) -> web.Response:
+        _authorise(request, admin_token)
+        wanted = request.query.get("id", "")
+        if not 0 < len(wanted) <= LONGEST_ID:
+            raise web.HTTPBadRequest(
+                text=json.dumps({"error": "ask with ?id= and the id of a message"}), content_type="application/json"
             )
-        return web.json_response(status())
+        return web.json_response(await gateway.story(wanted))
 
     app.router.add_get("/healthz", health)
     app.router.add_get("/readyz", ready)
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/api/status", show_status)
+    app.router.add_get("/api/messages", show_story)
     for network, adapter in adapters.items():
         if isinstance(adapter, Routed):
             app.router.add_route("*", f"/{network}/{{tail:.*}}", adapter.handle)
     return app
 
 
-def _authorised(request: web.Request, admin_token: str | None) -> bool:
+def _authorise(request: web.Request, admin_token: str | None) -> None:
+    """Raises `web.HTTPForbidden` where the request does not carry the token."""
     try:
-        return admin_token is not None and authorised(request, admin_token)
+        allowed = admin_token is not None and authorised(request, admin_token)
     except NoTokenError:
-        return False
+        allowed = False
+    if not allowed:
+        raise web.HTTPForbidden(
+            text=json.dumps({"error": "send http.admin_token as a Bearer token"}), content_type="application/json"
+        )

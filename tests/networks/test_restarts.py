@@ -107,6 +107,24 @@ async def test_what_was_said_while_rialto_was_stopped_arrives_once_from_those_wh
         assert times(people.matrix, "you were away, says XMPP") == 1
 
 
+async def test_stopped_in_the_middle_of_a_burst_everything_arrives_once_and_in_order(people: Cast) -> None:
+    """An orderly stop waits for what is being sent: nothing is in doubt, and not even plain IRC gets a line twice."""
+    lines = [f"line {number}" for number in range(40)]
+    async with people.stage.process() as process:
+        await met(people)
+        for line in lines:
+            await people.say("xmpp", line)
+        await people.irc.wait_for(text="line 3", timeout=20)
+        process.terminate()
+        async with asyncio.timeout(30):
+            assert await process.wait() == 0, people.stage.log()
+    async with people.stage.process():
+        for client in (people.irc, people.matrix):
+            await client.wait_for(text=lines[-1], timeout=60)
+            heard = [seen.text for seen in client.matching(partial(one_of, lines))]
+            assert heard == lines, f"{heard}\n{people.stage.log()}"
+
+
 async def test_killed_at_any_moment_what_was_accepted_from_matrix_or_a_room_arrives_once(people: Cast) -> None:
     texts = {name: [f"{name} {number}" for number in range(30)] for name in ("matrix", "xmpp")}
 

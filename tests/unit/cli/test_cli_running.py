@@ -16,7 +16,10 @@ import pytest
 from aiohttp import web
 from rich.console import Console
 
-from bridge.cli.status import Status, UnreachableError, age, fetch, show
+from bridge.cli.common import UnreachableError, age
+from bridge.cli.status import Status, fetch, show
+from bridge.cli.story import Story
+from bridge.cli.story import show as show_story
 from bridge.config import Listen
 
 PATIENCE = 30.0
@@ -271,3 +274,46 @@ def test_nothing_waits() -> None:
 )
 def test_ages(seconds: float, text: str) -> None:
     assert age(seconds) == text
+
+
+def told(**changes: Any) -> str:
+    story: dict[str, Any] = {
+        "id": "01m8f2kwgadppk4p9y0vn5h2xm", "network": "home", "native_id": "$one", "place": "#tea:b",
+        "sender": "@ana:b", "sender_name": "Ana\x1b[2J", "said": NOW - 90, "received": NOW - 30, "body_kept": True,
+        "deliveries": [],
+    } | changes  # fmt: skip
+    out = StringIO()
+    show_story(Story.model_validate(story), Console(file=out, width=200), lambda: NOW)
+    return out.getvalue()
+
+
+def test_what_is_told_of_a_message() -> None:
+    libera = {
+        "network": "libera", "place": "#tea", "state": "confirmed", "updated": NOW - 28,
+        "parts": [{"part": 0, "state": "confirmed", "native_id": "msgid1"}, {"part": 1, "state": "confirmed"}],
+    }  # fmt: skip
+    office = libera | {
+        "network": "office",
+        "state": "failed",
+        "reason": "forbidden",
+        "text": "moderated",
+        "told": True,
+        "parts": [],
+    }
+    text = told(deliveries=[libera, office])
+    rows = [" ".join(line.replace("│", " ").split()) for line in text.splitlines()]
+    assert r"01m8f2kwgadppk4p9y0vn5h2xm: Ana\x1b[2J (@ana:b) in home:#tea:b" in rows
+    assert "accepted 2027-01-15 07:59:30 UTC (30 s), $one there; heard 60 s after it was said" in rows
+    assert "libera:#tea confirmed 2 s msgid1, confirmed" in rows
+    assert "office:#tea failed 2 s moderated (forbidden); the sender was told" in rows
+    assert "it went nowhere" in told()
+
+
+async def test_a_message_that_nobody_knows(tmp_path: Path) -> None:
+    path = configure(tmp_path, free_port())
+    async with running(path):
+        code, out, err = await finish(await start("status", "$nothing", "-c", str(path)))
+        assert (code, out) == (1, "")
+        assert err.startswith("no message with the id $nothing is known")
+        code, out, _ = await finish(await start("status", "$nothing", "--json", "-c", str(path)))
+        assert (code, json.loads(out)) == (1, [])
