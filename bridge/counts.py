@@ -1,6 +1,31 @@
 """What an operator can count on: the gateway's metrics, in one registry that belongs to one gateway."""
 
+from collections.abc import Callable, Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+Waiting = Callable[[], dict[str, tuple[int, float]]]
+"""By network: how many deliveries wait, and how long ago the oldest of them was said, in seconds."""
+
+
+class _Queues(Collector):
+    """What waits, as it is at the moment of asking."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        self._waiting = waiting
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """One gauge for the number, one for the age."""
+        number = GaugeMetricFamily("rialto_deliveries_waiting", "Deliveries that have not ended", labels=["network"])
+        oldest = GaugeMetricFamily(
+            "rialto_oldest_waiting_seconds", "Since the oldest message that waits was said", labels=["network"]
+        )
+        for network, (count, age) in sorted(self._waiting().items()):
+            number.add_metric([network], count)
+            oldest.add_metric([network], age)
+        return number, oldest
 
 
 class Counts:
@@ -48,3 +73,7 @@ class Counts:
         self.online = Gauge(
             "rialto_network_online", "1 while the network can be spoken to", ["network"], registry=self.registry
         )
+
+    def watch(self, waiting: Waiting) -> None:
+        """From now on, what waits is shown, too."""
+        self.registry.register(_Queues(waiting))

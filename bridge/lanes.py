@@ -183,6 +183,16 @@ class Lanes:
         if lane is not None:
             lane.confirmed(event_id, index, receipt)
 
+    def queues(self) -> dict[str, tuple[int, float]]:
+        """By network: how many deliveries wait (as far as they are in memory), and for how long the oldest of them has,
+        in seconds since it was said."""
+        now, found = self._clock(), dict.fromkeys(self._adapters, (0, 0.0))
+        for place, lane in self._lanes.items():
+            waiting, age = found[place.network]
+            since = now if lane.oldest is None else lane.oldest
+            found[place.network] = waiting + lane.waiting, max(age, now - since)
+        return found
+
     def snapshot(self) -> list[dict[str, object]]:
         """What the status page shows of each lane."""
         return [

@@ -157,6 +157,7 @@ class Service:
 
         lanes = Lanes(self._adapters, self._store, self._counts, failed=failed, denies=rules.denies)
         self._lanes = lanes
+        self._counts.watch(lanes.queues)
         rosters = Rosters({place: people for place, people in kept.items() if place in places})
         found = directory(self._config.networks)
         talks = self._talks = Conversations(

@@ -35,6 +35,7 @@ class Stage:
     extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     rooms: Sequence[str] | None = None
     rules: Mapping[str, Any] = field(default_factory=dict)
+    logs: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.rooms = (self.word,) if self.rooms is None else self.rooms
@@ -98,6 +99,7 @@ class Stage:
             "networks": networks,
             "rooms": rooms,
             "rules": dict(self.rules),
+            "log": dict(self.logs),
         }
 
     def write_config(self) -> Path:
