@@ -412,6 +412,27 @@ class Moded(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What is to be said of a network's settings, though each key by itself is well-formed.
+
+    `key` is its path below the network, ``tls.ca``; `text` says what is wrong and what to do. A `fatal` one is a
+    mistake: with it the adapter would not start. The others are warnings.
+    """
+
+    key: str
+    text: str
+    fatal: bool = False
+
+
+@runtime_checkable
+class Examining(Protocol):
+    """A factory that looks closer at its settings than their form tells, as at the files that they name."""
+
+    def examine(self, settings: Any, context: Context) -> Iterable[Remark]:
+        """What there is to say, for ``rialto check``. May read files, and touches no network. Raises nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One line of ``rialto check --online``: what was tried and how it went. `text` says what to do where it failed.
 

@@ -8,16 +8,17 @@ private messages (`reception`, `direct`, `conversations`), and the people of the
 `monitor`, `presence`).
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
 from adapters.irc.adapter import IrcAdapter
+from adapters.irc.entry import examine
 from adapters.irc.ids import canonical_channel, canonical_nick
 from adapters.irc.probe import probe
 from adapters.irc.settings import IrcSettings
-from bridge.contract import Adapter, Context, Finding
+from bridge.contract import Adapter, Context, Finding, Remark
 from bridge.model.room import Member
 
 __all__ = ["ADAPTER", "IrcFactory", "IrcSettings"]
@@ -53,6 +54,10 @@ class IrcFactory:
     def registration(self, settings: Any, context: Context) -> str:
         """There is nothing to register; what helps all the same."""
         return _REGISTRATION.format(nick=settings.nick, server=settings.server, connections=settings.puppets + 1)
+
+    def examine(self, settings: Any, context: Context) -> Iterable[Remark]:
+        """Look at the files of certificates, and at what is said where others can read it."""
+        return examine(settings, context)
 
     def probe(self, settings: Any, context: Context, members: Sequence[Member]) -> AsyncIterator[Finding]:
         """Try the way to the server, the nick, the account, the clock and the channels."""

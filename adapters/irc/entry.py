@@ -5,7 +5,8 @@ Shared by the adapter and by the check of a network before anything is bridged, 
 
 import ipaddress
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 from adapters.irc.access import Use
 from adapters.irc.link.route import Policy, Remember, Route
@@ -16,7 +17,7 @@ from adapters.irc.protocol.sender import Profile
 from adapters.irc.protocol.sts import StsBook
 from adapters.irc.settings import IrcSettings
 from adapters.irc.standing import bot_name
-from bridge.contract import Context, StartError
+from bridge.contract import Context, Remark, StartError
 
 
 def bot_profile(settings: IrcSettings) -> Profile:
@@ -57,6 +58,45 @@ def make_route(settings: IrcSettings, context: Context, policy: Policy, *, shown
     except CertificateError as error:
         raise StartError(f"networks.{context.network}.tls.{error.key}: {error}") from error
     return Route(settings.host, policy, certificates, tls.pins, f"networks.{context.network}.server")
+
+
+def examine(settings: IrcSettings, context: Context) -> Iterator[Remark]:
+    """What there is to say of the settings before the server is asked: see `bridge.contract.Examining`."""
+    yield from _files(settings, context)
+    if not settings.tls.verify and not is_loopback(settings.host):
+        mend = "name its authority in `ca`, or its fingerprint in `pin`"
+        yield Remark("tls.verify", f"{ANY_CERTIFICATE}: {mend}")
+    if readable := readable_secrets(settings, secure=settings.secure):
+        yield Remark("server", f"{exposed(readable)}: write ircs://")
+
+
+ANY_CERTIFICATE = "any certificate is accepted, so that anybody on the way can read and change everything"
+
+
+def exposed(keys: Iterable[str]) -> str:
+    """What there is to say of secrets that can be read on the way, by their keys."""
+    return f"without TLS anybody on the way can read the passwords of {' and '.join(f'`{key}`' for key in keys)}"
+
+
+def _files(settings: IrcSettings, context: Context) -> Iterator[Remark]:
+    tls, folder = settings.tls, context.folder
+    unread = False
+    for key in ("ca", "cert", "key"):
+        file: Path | None = getattr(tls, key)
+        if file is None:
+            continue
+        try:
+            (folder / file).open("rb").close()
+        except OSError as error:
+            unread = True
+            text = f"{folder / file} cannot be read ({error.strerror or error}); write the path of a PEM file"
+            yield Remark(f"tls.{key}", text, fatal=True)
+    if unread:
+        return
+    try:
+        tls_context(tls.ca and folder / tls.ca, cert=tls.cert and folder / tls.cert, key=tls.key and folder / tls.key)
+    except CertificateError as error:
+        yield Remark(f"tls.{error.key}", str(error), fatal=True)
 
 
 def readable_secrets(settings: IrcSettings, *, secure: bool) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from adapters.irc.entry import bot_profile, make_route, readable_secrets, sts_policy
+from adapters.irc.entry import bot_profile, exposed, make_route, readable_secrets, sts_policy
 from adapters.irc.link.connection import Connection, Ending
 from adapters.irc.link.transport import Carrier, Receiver
 from adapters.irc.protocol import events, numerics
@@ -136,9 +136,7 @@ class _Visit:
         nick = connection.session.me.nick
         found = [Finding(True, f"{self._where} lets us in, {how}")]
         if readable := readable_secrets(self._settings, secure=self._policy.secure):
-            keys = " and ".join(f"`{key}`" for key in readable)
-            mend = f"write ircs:// in {self._key}"
-            found.append(Finding(False, f"without TLS anybody on the way can read the passwords of {keys}: {mend}"))
+            found.append(Finding(False, f"{exposed(readable)}: write ircs:// in {self._key}"))
         if connection.session.fold(nick) == connection.session.fold(wanted):
             found.append(Finding(True, f"the nick {nick} is free"))
         else:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.common import CONFIG_FILE, Code, ConfigFile, counted, load_or_exit
-from bridge.config import Config
+from bridge.cli.common import CONFIG_FILE, Code, ConfigFile, counted, fail, load_or_exit
+from bridge.config import Config, examine
 from bridge.log import printable
 
 ONLINE = typer.Option(
@@ -18,8 +18,9 @@ ONLINE = typer.Option(
 def check(config: ConfigFile = CONFIG_FILE, online: Annotated[bool, ONLINE] = False) -> None:
     """Check the configuration; with --online, also every network it names.
 
-    Every mistake is told with its file, its key and what to write instead. Warnings, as of a file that holds secrets
-    and that everybody can read, leave the exit code at 0.
+    Every mistake is told with its file, its key and what to write instead; a certificate that cannot be read is one.
+    Warnings, as of a file that holds secrets and that everybody can read, or of a password that is sent without TLS,
+    leave the exit code at 0.
 
     With --online all networks are tried side by side, as `rialto run` would use them, for half a minute at most. There
     is one line for each step: the network, `ok` or `failed`, and what is wrong and what to do. Nothing is bridged, and
@@ -30,7 +31,10 @@ def check(config: ConfigFile = CONFIG_FILE, online: Annotated[bool, ONLINE] = Fa
     The exit code is 0 if all is well, 1 if something failed online, 2 if the configuration has mistakes.
     """
     loaded = load_or_exit(config)
-    for warning in loaded.warnings:
+    mistakes, doubts = examine(loaded)
+    if mistakes:
+        fail("\n".join(map(str, mistakes)), Code.USAGE)
+    for warning in (*loaded.warnings, *doubts):
         typer.echo(f"warning: {printable(warning)}", err=True)
     networks, rooms = counted(len(loaded.networks), "network"), counted(len(loaded.rooms), "room")
     typer.echo(f"{config.name} is fine: {networks}, {rooms}")

@@ -1,15 +1,16 @@
 """Builds attachments by an ordinary account."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
 from adapters.xmpp.account.adapter import AccountAdapter
+from adapters.xmpp.account.certificates import examine
 from adapters.xmpp.account.probe import probe
 from adapters.xmpp.account.settings import AccountSettings
 from adapters.xmpp.ids import person_jid, room_jid
-from bridge.contract import Adapter, Context, Finding
+from bridge.contract import Adapter, Context, Finding, Remark
 from bridge.model.room import Member
 
 
@@ -40,6 +41,10 @@ class AccountFactory:
             f"#   prosodyctl adduser {settings.bare}\n"
             f"#   ejabberdctl register {settings.bare.partition('@')[0]} {settings.host} PASSWORD\n"
         )
+
+    def examine(self, settings: Any, context: Context) -> Iterable[Remark]:
+        """Look at the file of certificates, and at what others can read."""
+        return examine(settings, context.folder)
 
     def probe(self, settings: Any, context: Context, members: Sequence[Member]) -> AsyncIterator[Finding]:
         """Try the server, the password, the clock and the rooms."""

@@ -19,6 +19,7 @@ from slixmpp.xmlstream import resolver
 
 from adapters.xmpp import outbound
 from adapters.xmpp.account.acks import MODULO, AckError, Incoming, Outgoing
+from adapters.xmpp.account.certificates import trusted, unreadable
 from adapters.xmpp.account.connection import SM, Connection, Login, Phase, Resumption
 from adapters.xmpp.account.failures import failure
 from adapters.xmpp.account.settings import DEFAULT_PORT, AccountSettings
@@ -98,12 +99,9 @@ class Stream:
         settings = self._settings
         try:
             # Reads files, for some 100 ms.
-            context = await asyncio.to_thread(_context, settings, self._folder)
-        except (OSError, ssl.SSLError) as error:
-            raise StartError(
-                f"networks.{self._network}.tls.ca: {settings.tls.ca} cannot be read as certificates "
-                f"({error.strerror or error}); write the path of a PEM file"
-            ) from error
+            context = await asyncio.to_thread(trusted, settings, self._folder)
+        except OSError as error:
+            raise StartError(f"networks.{self._network}.tls.ca: {unreadable(settings, error)}") from error
         password = settings.password.get_secret_value()
         self._login = Login(
             settings.bare, password, settings.resource, settings.host, context, settings.protected, settings.tls.plain
@@ -384,12 +382,3 @@ class Stream:
         if self._answering is not None:
             self._answering.cancel()
             self._answering = None
-
-
-def _context(settings: AccountSettings, folder: Path) -> ssl.SSLContext:
-    if not settings.verified:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
-    return ssl.create_default_context(cafile=folder / settings.tls.ca if settings.tls.ca else None)
