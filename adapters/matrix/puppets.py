@@ -4,6 +4,7 @@ What has been done is remembered, so that a puppet known and present costs no re
 specification v1.19, "Server admin style permissions", "Identity assertion".
 """
 
+import asyncio
 import json
 from collections.abc import Iterable
 
@@ -43,6 +44,7 @@ class Puppets:
         self._user_ids: dict[Address, str] = {}
         self._owners: dict[str, Address] = {}
         self._profiles: dict[str, str] = {}
+        self._marking: dict[tuple[str, str], asyncio.Future[None]] = {}
         for key, value in core.recall(_MEMORY).items():
             self._recall(key.removeprefix(_MEMORY), value)
 
@@ -133,6 +135,7 @@ class Puppets:
         shown = room.puppets.pop(user_id, None)
         if shown is None and room.loaded:
             return
+        await self._until_marked(room, user_id)
         body = {"reason": clean(reason)} if reason else {}
         # Counted first, too: it may be pushed before it is answered, and long after the puppet has come back.
         room.leaving[user_id] += 1
@@ -151,14 +154,27 @@ class Puppets:
     async def mark_again(self, room: Room, user_id: str, mark: Mark) -> None:
         """The membership of one of ours has lost its mark: put it there again. Raises `MatrixError`.
 
-        Not needed where the membership has ended or has been marked meanwhile.
+        Not needed where the membership has ended, is to end, or has been marked meanwhile. To write a membership is to
+        join: whoever leaves waits for it, for else they would be back.
         """
         path = (_ROOMS, room.room_id, "state", "m.room.member", user_id)
-        content = await self._client.request("GET", *path, user_id=user_id, patience=PATIENCE)
-        if content.get("membership") == "join" and STAMP not in content:
-            await self._client.request(
-                "PUT", *path, user_id=user_id, body={**content, **mark.content()}, patience=PATIENCE
-            )
+        await self._until_marked(room, user_id)
+        done = self._marking[room.room_id, user_id] = asyncio.get_running_loop().create_future()
+        try:
+            content = await self._client.request("GET", *path, user_id=user_id, patience=PATIENCE)
+            stays = user_id == self._ours.bot_id or user_id in room.puppets
+            if stays and content.get("membership") == "join" and STAMP not in content:
+                await self._client.request(
+                    "PUT", *path, user_id=user_id, body={**content, **mark.content()}, patience=PATIENCE
+                )
+        finally:
+            del self._marking[room.room_id, user_id]
+            done.set_result(None)
+
+    async def _until_marked(self, room: Room, user_id: str) -> None:
+        """Return when nobody is about to write this membership for its mark."""
+        while (done := self._marking.get((room.room_id, user_id))) is not None:
+            await asyncio.wait([done])
 
     async def revive(self, room: Room, person: Person) -> None:
         """The homeserver says that the puppet may not speak: perhaps it has forgotten it. Register and join afresh.

@@ -13,7 +13,8 @@ from adapters.matrix.client import Client
 class Homeserver:
     """Makes rooms, and takes everything else. `lose` says of the next requests to make a room whether the answer gets
     lost ``before`` or ``after`` the room was made; `refuse` holds answers by the end of the path, `refuse_once` such as
-    are given once each."""
+    are given once each. What is written to a path with an end in `hold` is taken in when that event is set; `held`
+    tells that something waits."""
 
     def __init__(self) -> None:
         self.rooms: dict[str, dict[str, Any]] = {}
@@ -22,6 +23,8 @@ class Homeserver:
         self.lose: list[str] = []
         self.refuse: dict[str, tuple[int, dict[str, Any]]] = {}
         self.refuse_once: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        self.hold: dict[str, asyncio.Event] = {}
+        self.held = asyncio.Event()
         self.came = asyncio.Event()
         self.asked: list[tuple[str, str, Any]] = []
 
@@ -34,6 +37,10 @@ class Homeserver:
         path, user = request.path.removeprefix("/_matrix/client/v3/"), request.query.get("user_id", "")
         body = await request.json() if request.can_read_body else None
         self.came.set()
+        for end, event in self.hold.items():
+            if body is not None and path.endswith(end):
+                self.held.set()
+                await event.wait()
         self.asked.append((user, path, body))
         for end, refusals in self.refuse_once.items():
             if path.endswith(end) and refusals:

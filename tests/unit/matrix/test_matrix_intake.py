@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from adapters.matrix.intake import Intake
 from adapters.matrix.rooms import Room
-from bridge.model.event import Event, Joined, Left
+from bridge.model.address import Address, Person
+from bridge.model.event import Cause, Event, Joined, Left, PuppetGone
 from bridge.model.result import Receipt
 from tests.networks.matrix.support import RecordingCore
+from tests.unit.matrix.homeserver import homeserver
 from tests.unit.matrix.parlour import parlour
 from tests.unit.matrix.scenes import ANA, KESTREL, LOBBY, member, pdu
 from tests.unit.matrix.test_matrix_inbound import JSON, PDUS
@@ -50,6 +52,33 @@ async def test_an_old_membership_does_not_come_twice() -> None:
     await intake.transaction({"events": [join]})
     assert [type(item) for item in core.items] == [Joined, Left]
     assert core.labels == ["event taken in before"]
+
+
+async def test_a_departure_of_ours_that_is_told_late_is_no_departure_of_somebody_elses() -> None:
+    """It was to leave, and has come back before we were told of either."""
+    async with homeserver() as (_, client):
+        parts = parlour(client=client)
+        core, intake, room = parts.core, parts.intake, parts.rooms.bind(LOBBY, "!lobby")
+        who = Person(Address("libera", "kestrel"), "kestrel")
+        join, leave = member(KESTREL, "join", sender=KESTREL), member(KESTREL, "leave", sender=KESTREL, before="join")
+        for _ in range(2):
+            await parts.puppets.enter(room, who)
+            await parts.puppets.leave(room, who.address, "bye")
+        await parts.puppets.enter(room, who)
+        for number, event in enumerate((join, leave, join, leave, join)):
+            await intake.transaction({"events": [event | {"event_id": f"${number}"}]})
+            assert KESTREL in room.puppets
+        assert core.labels == ["own membership"] * 5
+        assert core.items == []
+        # Word of its coming is late, and it is leaving again.
+        await parts.puppets.leave(room, who.address, "bye")
+        await intake.transaction({"events": [join | {"event_id": "$5"}, leave | {"event_id": "$6"}]})
+        assert KESTREL not in room.puppets
+        assert core.items == []
+        # Nobody has asked for this one.
+        await parts.puppets.enter(room, who)
+        await intake.transaction({"events": [leave | {"event_id": "$7"}]})
+        assert core.items == [PuppetGone(LOBBY, who.address, Cause.LEFT)]
 
 
 async def test_what_the_core_did_not_take_is_taken_again() -> None:

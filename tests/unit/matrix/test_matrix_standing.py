@@ -1,5 +1,6 @@
 """Marks of stand-ins and of gateways' bots: written, read, kept, and what comes of them."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -216,6 +217,31 @@ async def test_a_mark_is_put_again_only_where_it_is_missed() -> None:
         ):
             server.refuse[path] = (200, content)
             server.asked.clear()
-            await puppets.mark_again(lobby(), KESTREL, mark)
+            room = lobby()
+            room.puppets[KESTREL] = "kes"
+            await puppets.mark_again(room, KESTREL, mark)
             bodies = [body for _, _, body in server.asked if body is not None]
             assert bodies == ([{**content, **mark.content()}] if again else [])
+
+
+async def test_who_leaves_while_the_mark_is_put_again_stays_out() -> None:
+    """The mark is written by a join, which must not come after the leaving."""
+    async with homeserver() as (server, client):
+        puppets, mark = Puppets(RecordingCore(LOBBY.native), client, OURS, Rooms([LOBBY])), Mark("irc:net/kestrel")
+        path, room = "state/m.room.member/" + KESTREL, lobby()
+        room.puppets[KESTREL] = "kes"
+        server.refuse[path] = (200, {"membership": "join", "displayname": "kes"})
+        server.hold[path] = asyncio.Event()
+        marking = asyncio.create_task(puppets.mark_again(room, KESTREL, mark))
+        await server.held.wait()
+        leaving = asyncio.create_task(puppets.leave(room, WHO.address, None))
+        await client.request("GET", "/_matrix/client/v3/joined_rooms")
+        server.hold[path].set()
+        await asyncio.gather(marking, leaving)
+        asked = [path.rsplit("/", 1)[-1] for _, path, _ in server.asked]
+        assert asked == [KESTREL, "joined_rooms", KESTREL, "leave"]
+
+        # Whoever is on the way out, or was put out, needs no mark any more.
+        server.asked.clear()
+        await puppets.mark_again(room, KESTREL, mark)
+        assert [body for _, _, body in server.asked if body is not None] == []
