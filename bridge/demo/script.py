@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from bridge.demo.clients import Seen, Sight
 from bridge.demo.stage import Cast, Progress, Stage
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds a line may take to reach somebody, before it counts as lost."""
 
 

@@ -115,6 +115,7 @@ async def test_a_room_both_ways(pair: Pair) -> None:
 
 async def test_private_messages_both_ways_and_their_errors(pair: Pair) -> None:
     async with pair.rialto():
+        await arrived(pair)
         pair.ana.tell(pair.bot, f"libera:kestrel{pair.word} psst")
         seen = await pair.kestrel.wait_for(text="psst")
         # The room hides who is who there, so Ana of the room is somebody else (design, names).
@@ -145,8 +146,8 @@ async def test_a_cut_in_the_middle_of_a_conversation(pair: Pair) -> None:
             if number == LINES // 2:
                 await pair.ana.wait_for(partial(reads, f"<kestrel{pair.word}> k 00"))
                 pair.cable.cut()
-        await pair.ana.wait_for(partial(reads, f"<kestrel{pair.word}> k {LINES - 1:02}"), timeout=30)
-        await pair.kestrel.wait_for(text=f"a {LINES - 1:02}", timeout=30)
+        await pair.ana.wait_for(partial(reads, f"<kestrel{pair.word}> k {LINES - 1:02}"))
+        await pair.kestrel.wait_for(text=f"a {LINES - 1:02}")
         assert service.status()["networks"]["office"]["online"]
     heard = [seen.text.rpartition("> ")[2] for seen in pair.ana.matching(who="rialto", kind=Sight.TEXT)]
     assert heard == [f"k {number:02}" for number in range(LINES)]

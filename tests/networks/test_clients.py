@@ -132,9 +132,10 @@ async def test_irc(server: str, ngircd: NgIRCd, inspircd: InspIRCd, unique: str)
         await bo.join(channel)
         await bo.part(channel, "bye all")
         await ana.wait_for(kind=Sight.LEAVE, who=bo.nick, place=channel)
+        position = len(ana.seen)
         await bo.join(channel)
         await bo.quit("gone home")
-        left = await ana.wait_for(kind=Sight.LEAVE, who=bo.nick, place=channel, since=len(ana.seen) - 1)
+        left = await ana.wait_for(kind=Sight.LEAVE, who=bo.nick, place=channel, since=position)
         assert "gone home" in left.text
         assert ana.names[channel] == {ana.nick}
 

@@ -57,7 +57,7 @@ async def test_stays_up_until_it_is_told_to_stop(servers_folder: Path) -> None:
             text += line.decode()
         assert len(_running_in(folder)) >= 5  # three servers, Rialto, and the demonstration itself
         process.send_signal(signal.SIGINT)
-        output, _ = await asyncio.wait_for(process.communicate(), 30)
+        output, _ = await asyncio.wait_for(process.communicate(), 60)
     finally:
         if process.returncode is None:
             process.kill()

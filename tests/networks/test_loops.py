@@ -199,7 +199,7 @@ async def test_a_plain_relay_beside_rialto_is_stopped_by_the_breaker(
         running = asyncio.create_task(relay.run())
         try:
             kestrel.say(channel, f"round and round {unique}")
-            told = await ana.wait_for(lambda seen: "in circles" in seen.text and not seen.place, timeout=20)
+            told = await ana.wait_for(lambda seen: "in circles" in seen.text and not seen.place)
             assert f"relay{unique}" in told.text.lower()
             places = [
                 place for network in service.status()["networks"].values() for place in network["places"].values()

@@ -32,7 +32,7 @@ async def people(prosody: Prosody, inspircd: InspIRCd, new_folder: Callable[[str
 async def away_on_irc(people: Cast, nick: str, text: str) -> None:
     """Wait until the nick is away with that text, as other people on the channel see it."""
     try:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             while not any(  # noqa: ASYNC110 - raw lines wake nobody
                 line.startswith(f":{nick}!") and line.endswith(f" AWAY :{text}") for line in people.irc.lines
             ):

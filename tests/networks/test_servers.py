@@ -122,11 +122,11 @@ async def test_servers_die_with_their_parent(new_folder: Callable[[str], Path]) 
         *(sys.executable, "-c", script, str(new_folder("orphan"))), stdout=asyncio.subprocess.PIPE
     )
     assert parent.stdout is not None
-    pid = int(await asyncio.wait_for(parent.stdout.readline(), 20))
+    pid = int(await asyncio.wait_for(parent.stdout.readline(), 60))
     assert _alive(pid)
     parent.send_signal(signal.SIGKILL)
     await parent.wait()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         # A process that is not our child cannot be waited for.
         while _alive(pid):  # noqa: ASYNC110  see above
             await asyncio.sleep(0.02)

@@ -118,7 +118,7 @@ async def test_what_was_said_while_rialto_was_stopped_comes_once_and_in_order(pa
     said = [seen.text for seen in pair.ana.matching(partial(begins, f"{pair.word} "))]
     assert len(set(said)) == len(said) == LINES + 1
     async with pair.rialto():
-        await pair.kestrel.wait_for(text=last, timeout=60)
+        await pair.kestrel.wait_for(text=last, timeout=120)
         await pair.ana.say(pair.room, "last")
         await pair.kestrel.wait_for(text="last")
         heard = [seen.text for seen in pair.kestrel.matching(partial(begins, f"{pair.word} "))]

@@ -107,7 +107,7 @@ class Stage:
 
     @asynccontextmanager
     async def rialto(self) -> AsyncIterator[Service]:
-        """A Rialto in this process, online on all networks and in all rooms."""
+        """A Rialto in this process, online on all networks and in all its rooms."""
         async with running(self.folder, self.settings()) as service:
             yield service
 
@@ -127,16 +127,17 @@ class Stage:
                 process.kill()
             await process.wait()
 
-    async def _until_ready(self, process: asyncio.subprocess.Process, within: float = 40.0) -> None:
-        """Ask as a supervisor would, until every network is online."""
+    async def _until_ready(self, process: asyncio.subprocess.Process, within: float = 60.0) -> None:
+        """Ask as an operator would, until every network is online, and every room entered."""
         seen = "nothing"
-        async with aiohttp.ClientSession() as session:
+        headers = {"Authorization": f"Bearer {self.admin_token}"}
+        async with aiohttp.ClientSession(headers=headers) as session:
             deadline = asyncio.get_running_loop().time() + within
             while asyncio.get_running_loop().time() < deadline and process.returncode is None:
                 try:
-                    async with session.get(f"http://127.0.0.1:{self.http_port}/readyz") as answer:
+                    async with session.get(f"http://127.0.0.1:{self.http_port}/api/status") as answer:
                         seen = await answer.text()
-                        if answer.status == 200:
+                        if answer.status == 200 and is_there(json.loads(seen)):
                             return
                 except aiohttp.ClientError as error:
                     seen = repr(error)
@@ -157,13 +158,14 @@ def write_config(folder: Path, settings: Mapping[str, Any]) -> Path:
 
 @asynccontextmanager
 async def running(folder: Path, settings: Mapping[str, Any]) -> AsyncIterator[Service]:
-    """A Rialto in this process, with its store and its configuration in the folder, online on all networks."""
+    """A Rialto in this process, with its store and its configuration in the folder, online on all networks and in all
+    its rooms: before, it could not hear what is said there."""
     file = await asyncio.to_thread(write_config, folder, settings)
     service = Service(await asyncio.to_thread(load, file, {}))
     stop = asyncio.Event()
     task = asyncio.create_task(service.run(stop))
     try:
-        await until_online(service.status, task)
+        await until_there(service.status, task)
         yield service
     finally:
         stop.set()
@@ -176,22 +178,27 @@ def port_of(server: Server) -> int:
     return port
 
 
-async def until_online(status: Any, task: asyncio.Task[None], within: float = 30.0) -> None:
-    """Wait until every network is online; on failure show the status."""
+def is_there(status: Mapping[str, Any]) -> bool:
+    """Whether, by its status, a Rialto is online on every network, and in all its rooms there."""
+    networks = status["networks"].values()
+    return bool(networks) and all(
+        network["online"] and all(trouble is None for trouble in network["places"].values()) for network in networks
+    )
+
+
+async def until_there(status: Callable[[], Mapping[str, Any]], task: asyncio.Task[None], within: float = 60.0) -> None:
+    """Wait until every network is online and every room entered; on failure show the status."""
     try:
         async with asyncio.timeout(within):
-            while True:
-                networks = status()["networks"]
-                if networks and all(network["online"] for network in networks.values()):
-                    return
+            while not is_there(status()):
                 if task.done():
                     await task
                 await asyncio.sleep(0.05)  # the status is asked as an operator would ask it: there is no event for it
     except TimeoutError:
-        raise AssertionError("not all networks came online:\n" + json.dumps(status(), indent=2)) from None
+        raise AssertionError("not everywhere:\n" + json.dumps(status(), indent=2)) from None
 
 
-async def settled(condition: Callable[[], bool], seen: Callable[[], object], within: float = 20.0) -> None:
+async def settled(condition: Callable[[], bool], seen: Callable[[], object], within: float = 60.0) -> None:
     """Wait until the condition holds; on failure say what was seen instead."""
     deadline = asyncio.get_running_loop().time() + within
     while not condition():

@@ -93,7 +93,7 @@ class IrcClient(Client):
         if not connection.gone.done():
             self.raw(f"QUIT :{reason}" if reason else "QUIT")
             try:
-                async with asyncio.timeout(3.0):
+                async with asyncio.timeout(10.0):
                     await asyncio.shield(connection.gone)
             except TimeoutError:
                 connection.transport.abort()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any, Self
 
 import aiohttp
@@ -39,6 +40,7 @@ class MatrixClient(Client):
         self.nio.access_token = token
         self.nio.user_id = user_id
         self._invited: set[str] = set()
+        self._states: set[str] = set()
         self._presence: str | None = None
         self._syncing: asyncio.Task[None] | None = None
 
@@ -49,7 +51,7 @@ class MatrixClient(Client):
 
     async def connect(self) -> None:
         """Take in the present state, then follow what happens. Raises `ClientError`."""
-        async with patience(f"first sync of {self.name}", 30.0):
+        async with patience(f"first sync of {self.name}"):
             self._taken_in(_good(await self.nio.sync(timeout=0, sync_filter=_FILTER)), first=True)
         self._syncing = asyncio.create_task(self._sync(), name=f"sync of {self.name}")
 
@@ -104,6 +106,13 @@ class MatrixClient(Client):
     async def join(self, room: str) -> str:
         """Join by id or alias; gives the room's id, once we see ourselves in it."""
         return await self._arrived(_good(await self.nio.join(room)).room_id)
+
+    async def until_members(self, room: str, enough: Callable[[set[str]], bool], timeout: float = 60.0) -> None:
+        """Wait until the homeserver lists such user ids as who is in the room. Raises `AssertionError`."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        while not enough(present := {each.user_id for each in _good(await self.nio.joined_members(room)).members}):
+            assert asyncio.get_running_loop().time() < deadline, sorted(present)
+            await asyncio.sleep(0.1)  # a list is asked for again: nothing tells when it will be right
 
     async def say(self, room: str, text: str, *, html: str | None = None) -> str:
         """Say something; gives the event's id."""
@@ -201,7 +210,10 @@ class MatrixClient(Client):
             # What lies before our own arrival in the timeline, we did not witness.
             arrival = -1 if room in self.members else _arrival(info.timeline.events, self.user_id)
             for event in info.state:
-                self._state(room, event.source)
+                # Where events were sent side by side, Synapse tells the state before some of them: what has been
+                # replaced since, as we have been told already.
+                if event.source.get("event_id") not in self._states:
+                    self._state(room, event.source)
             for index, event in enumerate(info.timeline.events):
                 self._event(room, event.source, history=first or index < arrival)
         for room, info in response.rooms.leave.items():
@@ -217,6 +229,7 @@ class MatrixClient(Client):
 
     def _state(self, room: str, event: dict[str, Any]) -> None:
         content = event.get("content", {})
+        self._states.add(str(event.get("event_id")))
         match event.get("type"):
             case "m.room.member" if content.get("membership") == "join":
                 user = event["state_key"]

@@ -79,7 +79,7 @@ class Client:
         self._wakers: set[asyncio.Future[None]] = set()
 
     async def wait_for(
-        self, predicate: Predicate | None = None, /, *, timeout: float = 10.0, since: int = 0, **wanted: Any
+        self, predicate: Predicate | None = None, /, *, timeout: float = 30.0, since: int = 0, **wanted: Any
     ) -> Seen:
         """The first thing seen (from index `since` of `seen` on) that the predicate accepts and whose fields equal
         `wanted`; waits for it. Raises `AssertionError`, listing everything seen so far.
@@ -137,7 +137,7 @@ def _described(predicate: Predicate | None, wanted: dict[str, Any]) -> str:
 
 
 @contextlib.asynccontextmanager
-async def patience(what: str, seconds: float = 15.0) -> AsyncIterator[None]:
+async def patience(what: str, seconds: float = 30.0) -> AsyncIterator[None]:
     """Bound a wait for a server: raises `ClientError` saying what was waited for."""
     try:
         async with asyncio.timeout(seconds):

@@ -77,7 +77,7 @@ class XmppClient(Client):
     async def close(self) -> None:
         """Log out."""
         if self.xmpp.is_connected():
-            await self.xmpp.disconnect(wait=1.0)
+            await self.xmpp.disconnect(wait=10.0)
         self.xmpp.cancel_connection_attempt()
         # slixmpp ends the task that sends only when it is itself collected, which is too late for the event loop.
         sending = self.xmpp._run_out_filters  # noqa: SLF001  see above

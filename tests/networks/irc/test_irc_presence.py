@@ -172,31 +172,40 @@ async def test_puppets_are_away_as_their_owners(server: IrcServer, crowd: Crowd,
         await until(lambda: [line for line in kim.lines[seen:] if line.command == "318"], "end of WHOIS", kim.tail)
         return next((line.param(2) for line in kim.lines[seen:] if line.command == "301"), None)
 
+    async def told() -> None:
+        """What the puppet has said before this, the server has heard."""
+        await confirmed(adapter.send(part(here.place, ana, "still here")))
+
     async with running(server.port, here, nick=f"r{unique}") as (adapter, core):
         adapter.show(presence(Activity.AWAY, note="nobody there yet"))
         core.presences[ana.address] = presence(Activity.AWAY, note="tea\r\nQUIT")
         await adapter.join(here.place, ana)
+        await told()
         assert await away() == "tea QUIT"
         puppet = adapter._puppets.get(ana.address)
         assert puppet is not None
         # At most once in half a minute: what was wanted between is never said.
         adapter.show(presence(Activity.BUSY))
         adapter.show(presence())
+        await told()
         assert await away() == "tea QUIT"
         puppet._away._next = 0
         adapter.show(presence())
         assert puppet._away._timer is not None
         puppet._away._timer.cancel()
         puppet._away._show()
+        await told()
         assert await away() is None
         puppet._away._next = 0
         adapter.show(presence(basic=Basic.CLOSED))
+        await told()
         assert await away() == "offline"
         before = puppet._away._next
         puppet._away._next = 0
         adapter.show(presence(basic=Basic.CLOSED))
         assert puppet._away._next == 0 != before
         adapter.show(presence(Activity.AWAY, note="é" * 300))
+        await told()
         cut = await away()
         assert cut is not None
         assert set(cut) == {"é"}

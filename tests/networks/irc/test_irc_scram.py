@@ -50,7 +50,7 @@ async def test_gnu_sasl_alone(password: str, good: bool) -> None:
     assert process.stdout is not None
     exchange = Scram("ana", password, "fyko+d2lbbFgONRv9qkxdawL")
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert [await process.stdout.readline() for _ in range(2)] == [b"SCRAM-SHA-256\n", b"\n"]
             challenge = b""
             while True:

@@ -26,7 +26,7 @@ from tests.networks.onlooker import Onlooker
 
 NAMES = Names([Named("home", Kind.MATRIX, True), Named("libera", Kind.IRC), Named("office", Kind.XMPP, True)])
 AS_TOKEN, HS_TOKEN = "as-token-of-these-tests", "hs-token-of-these-tests"
-WITHIN = 20.0
+WITHIN = 40.0
 
 T = TypeVar("T")
 
@@ -126,10 +126,12 @@ class RecordingCore(Onlooker):
         await self.until(lambda: self.is_online, "online")
 
     async def until_offline(self, word: str = "") -> Failure:
+        """Wait until the adapter is offline; with a word, until it was for that reason, and perhaps is back already."""
+
         def offline() -> Failure | None:
-            return (
-                None if self.is_online or not self.failures or word not in str(self.failures[-1]) else self.failures[-1]
-            )
+            if word:
+                return next((failure for failure in reversed(self.failures) if word in str(failure)), None)
+            return None if self.is_online or not self.failures else self.failures[-1]
 
         return await self.until(offline, f"offline with {word!r}")
 

@@ -31,6 +31,7 @@ async def test_private_rooms_and_presence(synapse: Synapse, unique: str) -> None
         await bo.show("unavailable", "at tea")
         await ana.wait_for_presence("unavailable at tea", users[1])
         assert ana.presences[users[1]] == "unavailable at tea"
+        position = len(ana.seen)
         await bo.show("online")
-        await ana.wait_for_presence("online", users[1], since=len(ana.seen) - 1)
+        await ana.wait_for_presence("online", users[1], since=position)
         assert not ana.matching(kind=Sight.OTHER, who=users[0]), "one's own presence is no news"

@@ -131,4 +131,4 @@ async def test_nobody_is_there_four_times(pair: Pair, new_folder: NewFolder) -> 
         # One of them, two gateways, and the other one by each that makes puppets. On IRC it takes a moment until it is
         # known who somebody is.
         await settled(lambda: len(pair.kestrel.names[pair.channel]) <= 5, lambda: pair.kestrel.names[pair.channel])
-        await settled(lambda: len(pair.bo.members[pair.room_id]) <= 5, lambda: pair.bo.members[pair.room_id])
+        await pair.bo.until_members(pair.room_id, lambda present: len(present) <= 5)

@@ -69,7 +69,7 @@ async def present(adapter: AccountAdapter, core: RecordingCore) -> None:
     await core.until("online", lambda: core.is_online)
     for place in core.places:
         try:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 await adapter._attended.find(place).here.wait()
         except TimeoutError:
             raise AssertionError(f"the bot is not in {place}: {core.standing}, {core.log}") from None

@@ -37,7 +37,7 @@ async def handshake(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
     """Be a component, as XEP-0114 has it, with nothing of ours in between."""
     namespaces = "xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'"
     writer.write(f"<stream:stream {namespaces} to='{domain}'>".encode())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         header = b""
         while (found := re.search(rb" id='([^']+)'", header)) is None:
             header += await reader.readuntil(b">")
@@ -90,6 +90,7 @@ async def test_all_is_well(prosody: Prosody, room: str, new_client: NewClient, t
     path = write_config(tmp_path, {"office": office(prosody)}, pair(room, missing))
     for _ in range(2):
         # The second time shows that the first one has left everything as it was.
+        position = len(ana.seen)
         lines = await findings(path)
         said = told(lines, "office").splitlines()
         assert said[0] == f"ok: 127.0.0.1:{prosody.component_port} takes us for the component {DOMAIN}"
@@ -100,6 +101,7 @@ async def test_all_is_well(prosody: Prosody, room: str, new_client: NewClient, t
             "correct rooms:",
         }
         assert [line.good for line in lines if line.network == "http"] == [True]
+        await ana.wait_for(kind=Sight.LEAVE, who="rialto", since=position)
     assert len(ana.matching(kind=Sight.JOIN, who="rialto")) == 2
     assert len(ana.matching(kind=Sight.LEAVE, who="rialto")) == 2
     assert marked == {"rialto": True}, "other gateways know it for a bot"
@@ -281,4 +283,5 @@ async def test_nothing_is_left_when_time_is_up(
     lines = await findings(path, within=0.001)
     assert failures(lines, "office") == ["not all could be tried within 0 s; what is missing above gave no answer"]
     assert failures(await findings(path), "office") == [], "the component is free again"
+    await ana.wait_for(kind=Sight.LEAVE, who="rialto")
     assert set(ana.occupants[room]) == {"ana"}

@@ -36,7 +36,7 @@ def to(native: str, text: str) -> Part:
 async def deliver(adapter: AccountAdapter, each: Part) -> Receipt:
     """As the core does it."""
     assert await adapter.meet(each.place, each.speaker) is Voice.BOT
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return await adapter.send(each).confirmation
 
 

@@ -33,7 +33,7 @@ async def test_a_room_both_ways(server: Server, new_client: NewClient, unique: s
         event = await core.heard(f"hello {unique}")
         assert event.sender.name == "Ana"
         said = part(core.places[0], person("kestrel"), "<kestrel> hi", voice=Voice.BOT)
-        receipt = await asyncio.wait_for(adapter.send(said).confirmation, 10)
+        receipt = await asyncio.wait_for(adapter.send(said).confirmation, 30)
         seen = await ana.wait_for(text="<kestrel> hi")
         assert seen.who == "rialto"
         assert receipt.native_id

@@ -50,7 +50,7 @@ async def test_without_stream_management_it_works_and_a_cut_is_told(
         await ana.wait_for(kind=Sight.JOIN, who="rialto")
         before = part(core.places[0], person("kestrel"), "before", voice=Voice.BOT)
         private = part(Place("office", ana.name, PlaceKind.USER), person("kestrel"), "private", voice=Voice.BOT)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await adapter.send(before).confirmation
             await adapter.send(private).confirmation
         ana.say(room, "heard before the cut")
@@ -64,7 +64,7 @@ async def test_without_stream_management_it_works_and_a_cut_is_told(
         sent.append(adapter.send(lost).confirmation)
         ana.say(room, "said meanwhile")
         cable.cut()
-        await asyncio.wait(sent, timeout=20)
+        await asyncio.wait(sent, timeout=30)
         errors = [each.exception() for each in sent]
         assert all(isinstance(error, SendError) and error.temporary for error in errors), errors
         await core.until("another session", lambda: core.log.count("online") == 2)
@@ -98,10 +98,10 @@ async def test_a_message_that_would_end_the_stream_is_refused_and_the_next_one_g
             adapter.send(part(core.places[0], person("kestrel"), "x" * 70_000, voice=Voice.BOT))
         assert not refused.value.temporary
         worst = "&" * adapter.capabilities(core.places[0], person("kestrel"), Voice.BOT).part_bytes
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await adapter.send(part(core.places[0], person("kestrel"), worst, voice=Voice.BOT)).confirmation
         hostile = "a\0b\ufffe\ud800 <x>&amp;]]>"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await adapter.send(part(core.places[0], person("kestrel"), hostile, voice=Voice.BOT)).confirmation
     assert core.log == ["online"]
 
@@ -114,10 +114,10 @@ async def test_requests_are_answered_and_the_unwanted_is_passed_over(
     bot = await server.account(f"bot{unique}")
     async with at_work(account(server, bot), core):
         full = JID(f"{bot}/rialto")
-        info = await bo.xmpp.plugin["xep_0030"].get_info(jid=full, timeout=10)
+        info = await bo.xmpp.plugin["xep_0030"].get_info(jid=full, timeout=30)
         identities = {(category, kind) for category, kind, *_ in info["disco_info"]["identities"]}
         assert ("client", "bot") in identities
-        assert await bo.xmpp.plugin["xep_0199"].ping(full, timeout=10)
+        assert await bo.xmpp.plugin["xep_0199"].ping(full, timeout=30)
         bo.xmpp.send_presence_subscription(pto=bot, ptype="subscribe")
         for payload in ("<composing xmlns='http://jabber.org/protocol/chatstates'/>", "<subject>hello</subject>"):
             bo.xmpp.send_raw(f"<message to='{bot}' type='chat'>{payload}</message>")

@@ -1,6 +1,8 @@
 """Private messages through a component of a real Prosody: to people and from them, through rooms, and what fails."""
 
 import asyncio
+import os
+import signal
 import time
 from xml.etree.ElementTree import fromstring
 
@@ -51,11 +53,12 @@ async def test_to_a_person_and_back(prosody: Prosody, new_client: NewClient) -> 
         await say(adapter, late)
         assert (await ana.wait_for(text="said long ago")).history
 
+        before = time.time()
         ana.tell(seen.sender, "hello <Kestrel> & all")
         event = await core.heard("hello <Kestrel> & all")
         assert (event.place, event.to) == (place, KESTREL.address)
         assert (event.sender.address, event.sender.name) == (Address("office", ana.name), ana.name.partition("@")[0])
-        assert (event.protection, abs(event.when - time.time()) < 10) == (Protection.NONE, True)
+        assert (event.protection, before <= event.when <= time.time()) == (Protection.NONE, True)
         ana.tell(PUPPET, "/me waves")
         assert isinstance((await core.heard("waves")).content, Message)
 
@@ -74,7 +77,7 @@ async def test_many_at_once_keep_their_order_and_share_pings(prosody: Prosody, n
         adapter._stream.write = listen  # type: ignore[method-assign]  # only listens
         adapter._queries._write = listen
         spoken = [part(inbox(who.name), KESTREL, f"{number}") for number in range(50) for who in (ana, bo)]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await asyncio.gather(*(adapter.send(each).confirmation for each in spoken))
         assert sum("urn:xmpp:ping" in each for each in written) == 1, "one server, one ping"
         for client in (ana, bo):
@@ -103,10 +106,10 @@ async def test_nobody_there_is_told_by_the_servers_error(prosody: Prosody, new_c
         first, second = (part(inbox(native), KESTREL, "hi") for native in (f"nobody{unique}@localhost", bo.name))
         handed = [adapter.send(each).confirmation for each in (first, second)]
         with pytest.raises(SendError) as refused:
-            await asyncio.wait_for(handed[0], 10)
+            await asyncio.wait_for(handed[0], 30)
         assert (refused.value.failure.reason, refused.value.temporary) == (Reason.SERVICE_UNAVAILABLE, False)
         assert "nobody of that address" in refused.value.failure.text
-        assert (await asyncio.wait_for(handed[1], 10)).native_id
+        assert (await asyncio.wait_for(handed[1], 30)).native_id
 
 
 async def test_who_is_offline_finds_it_later_and_who_blocks_the_puppet_is_told_apart(
@@ -126,7 +129,7 @@ async def test_who_is_offline_finds_it_later_and_who_blocks_the_puppet_is_told_a
         block = fromstring(f"<block xmlns='urn:xmpp:blocking'><item jid='{PUPPET}'/></block>")
         request = ana.xmpp.make_iq(itype="set")
         request.append(block)
-        await request.send(timeout=10)  # type: ignore[no-untyped-call]  # slixmpp leaves it untyped
+        await request.send(timeout=30)  # type: ignore[no-untyped-call]  # slixmpp leaves it untyped
         with pytest.raises(SendError) as refused:
             await say(adapter, part(inbox(ana.name), KESTREL, "hello?"))
         assert (refused.value.failure.reason, refused.value.temporary) == (Reason.RECIPIENT_UNAVAILABLE, False)
@@ -356,10 +359,13 @@ async def test_when_the_stream_breaks_what_is_not_confirmed_fails_for_now(
     ana = await new_client(prosody, "ana")
     core = RecordingCore()
     async with running(prosody, DOMAIN, core) as adapter:
+        # A server that stands still, then dies: it cannot answer first.
+        assert prosody.pid is not None
+        os.kill(prosody.pid, signal.SIGSTOP)
         handed = adapter.send(part(inbox(ana.name), KESTREL, "caw"))
         await prosody.kill()
         with pytest.raises(SendError) as refused:
-            await asyncio.wait_for(handed.confirmation, 10)
+            await asyncio.wait_for(handed.confirmation, 30)
         assert refused.value.temporary
         with pytest.raises(SendError) as refused:
             adapter.send(part(inbox(ana.name), KESTREL, "caw"))

@@ -17,7 +17,7 @@ PUPPET = f"kestrel%libera@{DOMAIN}"
 
 async def info(client: XmppClient, to: str) -> tuple[str, str, str]:
     """Category, type and name of what is there. Raises `IqError`."""
-    answer = await client.xmpp.plugin["xep_0030"].get_info(JID(to), timeout=10, cached=False)
+    answer = await client.xmpp.plugin["xep_0030"].get_info(JID(to), timeout=30, cached=False)
     ((category, kind, _, name),) = answer["disco_info"]["identities"]
     assert "urn:xmpp:ping" in answer["disco_info"]["features"]
     return category, kind, name
@@ -31,7 +31,7 @@ async def condition(
     name = "ping" if payload == "urn:xmpp:ping" else "query"
     request.append(Element(f"{{{payload}}}{name}"))
     try:
-        await request.send(timeout=10)  # type: ignore[no-untyped-call]  # slixmpp leaves it untyped
+        await request.send(timeout=30)  # type: ignore[no-untyped-call]  # slixmpp leaves it untyped
     except IqError as error:
         return str(error.condition)
     return ""
@@ -48,7 +48,7 @@ async def test_disco_ping_and_version(prosody: Prosody, room: str, new_client: N
         assert await info(ana, PUPPET) == ("account", "registered", "libera:kestrel")
         assert await info(ana, f"{PUPPET}/rialto") == ("client", "pc", "libera:kestrel")
         assert await info(ana, f"{room}/Kestrel") == ("client", "pc", "libera:kestrel")
-        items = await ana.xmpp.plugin["xep_0030"].get_items(JID(DOMAIN), timeout=10)
+        items = await ana.xmpp.plugin["xep_0030"].get_items(JID(DOMAIN), timeout=30)
         assert not items["disco_items"]["items"]
 
         for there in (DOMAIN, f"rialto@{DOMAIN}/rialto", f"{PUPPET}/rialto", f"{room}/Kestrel", f"{room}/rialto"):

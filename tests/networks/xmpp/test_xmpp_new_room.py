@@ -1,6 +1,5 @@
 """A room that the gateway itself makes: what is said there is known again after a restart, and what is ours, too."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import pytest
 from bridge.demo.clients import IrcClient, Sight, XmppClient
 from bridge.demo.servers import NgIRCd, Prosody, free_ports
 from bridge.model.event import Event
-from bridge.service import Service
 from tests.networks.world import FLOOD, port_of, running
 from tests.networks.xmpp.xmpp_lab import NewClient, RecordingCore, part, person, say
 from tests.networks.xmpp.xmpp_lab import running as attached
@@ -99,35 +97,19 @@ async def test_a_new_room_and_a_channel_hear_everything_once_over_a_restart(
         IrcClient(f"kestrel{unique}", port_of(ngircd)) as bo,
     ):
         await bo.join(channel)
-        async with running(folder, settings) as service:
-            await until_entered(service)
+        async with running(folder, settings):
             await ana.join(room, f"Ana{unique}")
             for number in range(3):
                 ana.say(room, f"xmpp {number}")
-                await bo.wait_for(text=f"xmpp {number}", timeout=20)
+                await bo.wait_for(text=f"xmpp {number}")
                 bo.say(channel, f"irc {number}")
-                await ana.wait_for(text=f"irc {number}", timeout=20)
-        async with running(folder, settings) as service:
-            await until_entered(service)
+                await ana.wait_for(text=f"irc {number}")
+        async with running(folder, settings):
             ana.say(room, "xmpp fence")
-            await bo.wait_for(text="xmpp fence", timeout=20)
+            await bo.wait_for(text="xmpp fence")
             bo.say(channel, "irc fence")
-            await ana.wait_for(text="irc fence", timeout=20)
+            await ana.wait_for(text="irc fence")
         heard = [seen.text for seen in bo.matching(kind=Sight.TEXT) if not seen.own]
         assert heard == ["xmpp 0", "xmpp 1", "xmpp 2", "xmpp fence"], bo.report()
         heard = [seen.text for seen in ana.matching(kind=Sight.TEXT) if not seen.own]
         assert heard == ["irc 0", "irc 1", "irc 2", "irc fence"], ana.report()
-
-
-async def until_entered(service: Service) -> None:
-    """Wait until the bots are in the room and the channel."""
-    places: Any = None
-    try:
-        async with asyncio.timeout(20):
-            while True:
-                places = {name: network["places"] for name, network in service.status()["networks"].items()}
-                if all(trouble is None for each in places.values() for trouble in each.values()):
-                    return
-                await asyncio.sleep(0.05)  # asked as an operator would ask for the status: there is no event for it
-    except TimeoutError:
-        raise AssertionError(f"not entered: {places}") from None

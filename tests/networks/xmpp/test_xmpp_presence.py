@@ -76,6 +76,7 @@ async def test_a_puppet_on_the_roster(prosody: Prosody, new_client: NewClient) -
 
         # Asked for again (a second client): answered again, and no second request comes back.
         show(core, adapter, showing())
+        await ana.wait_for_presence("available", PUPPET, since=len(ana.seen) - 1)
         position = len(ana.seen)
         ana.present("probe", to=PUPPET)
         await ana.wait_for_presence("available", PUPPET, since=position)
@@ -83,7 +84,7 @@ async def test_a_puppet_on_the_roster(prosody: Prosody, new_client: NewClient) -
 
         # Whoever is a contact is answered by the puppet, though it is in no room.
         for there in (PUPPET, f"{PUPPET}/rialto"):
-            assert await ana.xmpp.plugin["xep_0199"].ping(JID(there), timeout=10) is not None
+            assert await ana.xmpp.plugin["xep_0199"].ping(JID(there), timeout=30) is not None
 
         position = len(ana.seen)
         ana.present("unsubscribe", to=PUPPET)
@@ -191,7 +192,7 @@ async def test_presence_in_a_room(prosody: Prosody, room: str, new_client: NewCl
     core.presences[KESTREL.address] = showing(Activity.AWAY, note="tea")
 
     async def seen(nick: str, show: str | None, status: str | None = None) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await stanzas.get() != (nick, show, status):
                 pass
 
@@ -252,13 +253,14 @@ async def test_after_the_server_comes_back_contacts_are_told_and_asked(
         ana.approve(PUPPET)
         await shown(core, ana.name, lambda each: basics(each) == [Basic.OPEN])
         await ana.close()
+        await shown(core, ana.name, lambda each: basics(each) == [Basic.CLOSED])
         count = len(core.shown)
         if kill:
             await prosody.kill()
             await prosody.start()
         else:
             await prosody.restart()
-        await core.until("online again", lambda: core.log.count("online") == 2, within=20)
+        await core.until("online again", lambda: core.log.count("online") == 2, within=60)
         async with XmppClient(ana.name, "password", prosody.c2s_port) as again:
             await again.wait_for_presence("available here", PUPPET)
             await core.until("presence anew", lambda: len(core.shown) > count)

@@ -125,7 +125,7 @@ class RecordingCore(Onlooker):
 
     # For tests
 
-    async def until(self, what: str, found: Callable[[], T], within: float = 10.0) -> T:
+    async def until(self, what: str, found: Callable[[], T], within: float = 30.0) -> T:
         """Wait until `found` gives something true; else fail, telling what was seen."""
         try:
             async with asyncio.timeout(within), self._changed:
@@ -140,7 +140,7 @@ class RecordingCore(Onlooker):
                 f"not seen within {within:g} s: {what}\nitems:\n{seen}\nlog: {self.log}\nignored: {self.ignores[-20:]}"
             ) from None
 
-    async def item(self, kind: type[T], within: float = 10.0, since: int = 0, **wanted: Any) -> T:
+    async def item(self, kind: type[T], within: float = 30.0, since: int = 0, **wanted: Any) -> T:
         """The first item of that kind whose attributes equal `wanted`; waits for it."""
 
         def found() -> T | None:
@@ -153,7 +153,7 @@ class RecordingCore(Onlooker):
         assert value is not None
         return value
 
-    async def content(self, kind: type[T], within: float = 10.0) -> tuple[Event, T]:
+    async def content(self, kind: type[T], within: float = 30.0) -> tuple[Event, T]:
         """The first event with content of that kind."""
 
         def found() -> tuple[Event, T] | None:
@@ -166,7 +166,7 @@ class RecordingCore(Onlooker):
         assert value is not None
         return value
 
-    async def heard(self, text: str, within: float = 10.0) -> Event:
+    async def heard(self, text: str, within: float = 30.0) -> Event:
         """The event of that message."""
 
         def found() -> Event | None:
@@ -223,7 +223,7 @@ async def running(
 
 async def in_rooms(adapter: XmppAdapter, core: RecordingCore) -> None:
     await core.until("online", lambda: core.is_online)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         for place in core.places:
             await adapter._find(place).here.wait()
 
@@ -256,7 +256,7 @@ def part(
     )
 
 
-async def say(adapter: Adapter, spoken: Part, within: float = 10.0) -> Receipt:
+async def say(adapter: Adapter, spoken: Part, within: float = 30.0) -> Receipt:
     """Send a part and wait for its receipt."""
     async with asyncio.timeout(within):
         return await adapter.send(spoken).confirmation
