@@ -166,6 +166,13 @@ class Core(Protocol):
     def offline(self, failure: Failure) -> None:
         """The network cannot be spoken to for now; say why. Lanes wait, nothing fails, nothing is asked meanwhile."""
 
+    def crashed(self, error: BaseException) -> None:
+        """A task that the adapter cannot do without ended by an exception that nobody foresaw.
+
+        The adapter is then stopped, and another one built and started, after a pause that grows from time to time.
+        What is on its way waits. Only the first call counts.
+        """
+
     def inside(self, place: Place, failure: Failure | None) -> None:
         """Whether the bot is in a configured place: None when it is, else why not, and what to do.
 

@@ -60,6 +60,9 @@ class Counts:
         self.retries = Counter(
             "rialto_delivery_retries", "Attempts that failed for the moment", ["network"], registry=self.registry
         )
+        self.crashes = Counter(
+            "rialto_adapter_crashes", "Adapters that failed and were started again", ["network"], registry=self.registry
+        )
         self.latency = Histogram(
             "rialto_delivery_seconds",
             "From taking an event in to its confirmation in a place",

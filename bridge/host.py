@@ -78,8 +78,10 @@ class Host:
         shared: Shared,
         memory: Mapping[str, str],
         clock: Callable[[], float] = time.time,
+        *,
+        crashed: Callable[[BaseException], None],
     ) -> None:
-        """`memory`: what the adapter was told to remember, as the store has it."""
+        """`memory`: what the adapter was told to remember, as the store has it. `crashed`: see `Core.crashed`."""
         self.network = network
         self.condition = Condition(since=clock())
         self.places: dict[str, Failure | None] = {
@@ -91,6 +93,7 @@ class Host:
         self._clock = clock
         self._arrival: asyncio.Task[None] | None = None
         self._closed = False
+        self.crashed = crashed
 
     @property
     def names(self) -> Names:

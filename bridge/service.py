@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
@@ -31,6 +32,7 @@ from bridge.reports import Reports
 from bridge.rosters import Rosters
 from bridge.router import Router
 from bridge.store import Store, StoreError, conversations, events, states, story
+from bridge.supervisor import Supervisor
 from bridge.tasks import cancel, spawn
 from bridge.topics import Topics
 from bridge.web.app import build
@@ -49,9 +51,6 @@ LONG = 40
 DRAIN_WITHIN = 10.0
 """Seconds that what is being sent at a stop has to be confirmed. After that it is in doubt until the next start."""
 
-STOP_WITHIN = 10.0
-"""Seconds an adapter has to say good-bye."""
-
 HEALTHY_WITHIN = 5.0
 """Seconds in which the store has to answer for the gateway to be called healthy."""
 
@@ -66,10 +65,13 @@ class Service:
         """Build the adapters; no I/O. Raises `StartError` if one cannot work as configured."""
         self._config = config
         self._counts = Counts()
-        self._adapters: dict[str, Adapter] = {
-            name: attachment.factory.create(attachment.settings, config.context(name))
+        self._supervisors = {
+            name: Supervisor(
+                name, partial(attachment.factory.create, attachment.settings, config.context(name)), self._counts
+            )
             for name, attachment in config.networks.items()
         }
+        self._adapters: dict[str, Adapter] = {name: each.face for name, each in self._supervisors.items()}
         self._hosts: dict[str, Host] = {}
         self._lanes: Lanes | None = None
         self._failures: deque[dict[str, Any]] = deque(maxlen=FAILURES)
@@ -219,9 +221,16 @@ class Service:
             doubles,
         )
         memories = await self._store.read(states.memories)
-        self._hosts = {
-            name: Host(name, adapter, shared, memories.get(name, {})) for name, adapter in self._adapters.items()
-        }
+
+        def host(name: str, crashed: Callable[[BaseException], None]) -> Host:
+            before = self._hosts.get(name)
+            memory = memories.get(name, {}) if before is None else before.recall()
+            made = Host(name, self._adapters[name], shared, memory, crashed=crashed)
+            if before is not None:
+                # Why it is offline holds until it is online again.
+                made.condition = before.condition
+            self._hosts[name] = made
+            return made
 
         await lanes.give_up()
         await reports.start()
@@ -232,11 +241,11 @@ class Service:
         await lanes.start(places, reconciler)
         stack.push_async_callback(lanes.stop)
         await self._listen(stack)
-        started: list[str] = []
+        started: list[Supervisor] = []
         stack.push_async_callback(self._stop_adapters, started)
-        for name, adapter in self._adapters.items():
-            started.append(name)
-            await adapter.start(self._hosts[name])
+        for name, supervisor in self._supervisors.items():
+            started.append(supervisor)
+            await supervisor.start(partial(host, name))
         retention = spawn(self._retain(), name="retention")
         stack.push_async_callback(cancel, [retention])
 
@@ -278,21 +287,11 @@ class Service:
         if late := await lanes.drain(DRAIN_WITHIN - 1.0):
             log.warning("not confirmed in time: in doubt until the next start", deliveries=late)
 
-    async def _stop_adapters(self, names: list[str]) -> None:
+    async def _stop_adapters(self, started: list[Supervisor]) -> None:
         # First nobody asks anything of them any more; then they say good-bye side by side.
-        for name in names:
-            await self._hosts[name].close()
-        await asyncio.gather(*(self._stop_adapter(name) for name in names))
-
-    async def _stop_adapter(self, name: str) -> None:
-        try:
-            async with asyncio.timeout(STOP_WITHIN):
-                await self._adapters[name].stop()
-        except TimeoutError:
-            log.warning("did not stop in time", network=name)
-        except Exception:
-            # The others are to say good-bye all the same.
-            log.exception("did not stop well", network=name)
+        for supervisor in started:
+            await supervisor.close()
+        await asyncio.gather(*(supervisor.stop() for supervisor in started))
 
     async def _retain(self) -> None:
         """Erase what need not be kept any longer (`keep_bodies`, `keep_map`)."""

@@ -355,7 +355,7 @@ class IrcAdapter:
         if task.cancelled() or (error := task.exception()) is None:
             return
         log.error("a task of the adapter failed", network=self._context.network, task=task.get_name(), exc_info=error)
-        self._core.offline(Failure(Reason.INTERNAL_SERVER_ERROR, "an internal error; see the log"))
+        self._core.crashed(error)
 
 
 def _check_key(member: Member) -> None:

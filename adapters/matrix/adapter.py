@@ -112,10 +112,10 @@ class MatrixAdapter:
         stale = self._conversations.recall(core.recall(), time.time())
         if stale:
             self._tasks.spawn(core.remember(stale), f"{self._network} refusals")
-        self._tasks.spawn(self._link.run(), f"{self._network} link")
-        self._tasks.spawn(self._link.retrying_rooms(self._room_entered), f"{self._network} rooms")
+        self._tasks.spawn(self._link.run(), f"{self._network} link", core.crashed)
+        self._tasks.spawn(self._link.retrying_rooms(self._room_entered), f"{self._network} rooms", core.crashed)
         if self._settings.presence:
-            self._tasks.spawn(self._showing.run(), f"{self._network} presence")
+            self._tasks.spawn(self._showing.run(), f"{self._network} presence", core.crashed)
 
     async def stop(self) -> None:
         """End every errand and close the session."""

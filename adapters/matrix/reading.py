@@ -38,24 +38,24 @@ def _events(text: str) -> Iterator[str]:
     depth, start, key, inside = 0, 0, "", False
     closing: list[str] = []
     for found in _TOKENS.finditer(text):
-        token = found[0]
-        if token in "[{":
+        mark = found[0]
+        if mark in "[{":
             depth += 1
-            closing.append("]" if token == "[" else "}")
-            if depth == 2 and token == "[" and key == '"events"':
+            closing.append("]" if mark == "[" else "}")
+            if depth == 2 and mark == "[" and key == '"events"':
                 inside, start = True, found.end()
-        elif token in "]}":
-            if not closing or closing.pop() != token:
+        elif mark in "]}":
+            if not closing or closing.pop() != mark:
                 raise ValueError("brackets do not match")
             depth -= 1
             if inside and depth == 1:
                 inside = False
                 if text[start : found.start()].strip():
                     yield text[start : found.start()]
-        elif inside and depth == 2 and token == ",":
+        elif inside and depth == 2 and mark == ",":
             yield text[start : found.start()]
             start = found.end()
-        elif depth == 1 and token != ",":
-            key = token
+        elif depth == 1 and mark != ",":
+            key = mark
     if closing:
         raise ValueError("it ends too early")

@@ -78,7 +78,7 @@ class XmppAdapter:
         )
         self._dispatch = Dispatch(rooms, self._queries, responder, self, self._people)
         self._tasks = [
-            watched(asyncio.create_task(work, name=f"{self._network} {what}"))
+            watched(asyncio.create_task(work, name=f"{self._network} {what}"), core.crashed)
             for what, work in (
                 ("intake", self._intake.run()),
                 ("stream", self._stream.run()),

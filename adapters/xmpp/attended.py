@@ -1,7 +1,7 @@
 """The configured rooms of one attachment, and the bot's attendance in each for as long as the stream lasts."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -59,7 +59,9 @@ class Attended:
                 partial(self._core.inside, room.place),
             )
             self._attendances[jid] = attendance
-            self._attending.append(watched(asyncio.create_task(attendance.run(), name=f"attendance {jid}")))
+            self._attending.append(
+                watched(asyncio.create_task(attendance.run(), name=f"attendance {jid}"), self._core.crashed)
+            )
 
     def end(self) -> None:
         """Nobody is kept anywhere any more."""
@@ -124,12 +126,13 @@ class Attended:
             raise SendError.passing(Reason.REMOTE_SERVER_TIMEOUT, f"the bot is not in {room.jid}") from None
 
 
-def watched(task: asyncio.Task[None]) -> asyncio.Task[None]:
+def watched(task: asyncio.Task[None], crashed: Callable[[BaseException], None]) -> asyncio.Task[None]:
     """The task, which runs until it is cancelled: anything else that ends it is a fault of ours, and told at once."""
-    task.add_done_callback(_tell_fault)
+
+    def tell(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the adapter died", task=task.get_name(), exc_info=error)
+            crashed(error)
+
+    task.add_done_callback(tell)
     return task
-
-
-def _tell_fault(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("a task of the adapter died", task=task.get_name(), exc_info=error)

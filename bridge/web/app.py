@@ -1,7 +1,7 @@
 """The application: adapters' routes below their networks' names, health, metrics, and the API for `rialto status`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -75,8 +75,17 @@ def build(
     app.router.add_get("/api/messages", show_story)
     for network, adapter in adapters.items():
         if isinstance(adapter, Routed):
-            app.router.add_route("*", f"/{network}/{{tail:.*}}", adapter.handle)
+            app.router.add_route("*", f"/{network}/{{tail:.*}}", _to(adapter))
     return app
+
+
+def _to(adapter: Routed) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        # Looked up for each request: another adapter may have taken the place of one that crashed.
+        answer: web.StreamResponse = await adapter.handle(request)
+        return answer
+
+    return handle
 
 
 def _authorise(request: web.Request, admin_token: str | None) -> None:

@@ -14,6 +14,7 @@ class Onlooker:
         self.shown: list[Presence] = []
         self.presences: dict[Address, Presence] = {}
         self.watches: list[tuple[Address, Address, bool]] = []
+        self.crashes: list[BaseException] = []
 
     def presence(self, presence: Presence) -> None:
         self.shown.append(presence)
@@ -23,6 +24,9 @@ class Onlooker:
 
     def watch(self, watched: Address, watcher: Address, *, wanted: bool) -> None:
         self.watches.append((watched, watcher, wanted))
+
+    def crashed(self, error: BaseException) -> None:
+        self.crashes.append(error)
 
     def identity(self, person: Person) -> str:
         return person.stands_for or f"test:{person.address.native}"

@@ -253,7 +253,14 @@ class Connection:
                     failure = Failure(Reason.REDIRECT, f"the server is to be spoken to by TLS on port {port} (STS)")
                     self._end(Ending(failure, again=True))
                 case _:
-                    self._on_event(event)
+                    self._heed(event)
+
+    def _heed(self, event: Event) -> None:
+        try:
+            self._on_event(event)
+        except Exception:
+            # Whoever can make us stumble must not be able to cut the connection, on which everybody's lines come.
+            log.exception("an event was not understood", what=type(event).__name__)
 
     def _end(self, ending: Ending) -> None:
         # What refused us comes before the ERROR line that repeats it.

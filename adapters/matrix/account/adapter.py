@@ -60,8 +60,8 @@ class AccountAdapter:
         self._link = Link(core, self._session, self._settings, self._entering, reading)
         self._entering.recall()
         invitations.start(self._tasks)
-        self._tasks.spawn(self._link.run(), f"{self._network} link")
-        self._tasks.spawn(self._link.retrying_rooms(self._room_entered), f"{self._network} rooms")
+        self._tasks.spawn(self._link.run(), f"{self._network} link", core.crashed)
+        self._tasks.spawn(self._link.retrying_rooms(self._room_entered), f"{self._network} rooms", core.crashed)
 
     async def stop(self) -> None:
         """End every errand and close the session, which stays the account's."""
