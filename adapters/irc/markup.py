@@ -18,7 +18,7 @@ _TOKEN: Final = re.compile(
     r"\x03(?:[0-9]{1,2}(?:,[0-9]{1,2})?)?|\x04(?:[0-9A-Fa-f]{6}(?:,[0-9A-Fa-f]{6})?)?|[\x00-\x08\x0a-\x1f\x7f]"
 )
 _BREAKS: Final = re.compile(r"\r\n|[\r\n\x0b\x0c\x85\u2028\u2029]")
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def from_irc(raw: str) -> Text:
@@ -61,5 +61,5 @@ def from_irc(raw: str) -> Text:
 
 def to_irc(text: str) -> str:
     """The text as one line of plain IRC text: line breaks become spaces; what would be a formatting code, or begin a
-    CTCP message, is left out. Never longer, in bytes, than the text."""
+    CTCP message, or is half a character, is left out. Never longer, in bytes, than the text."""
     return _CONTROLS.sub("", _BREAKS.sub(" ", text))

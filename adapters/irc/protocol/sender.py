@@ -222,7 +222,7 @@ class Sender:
         user = len(self.me.user.encode()) if self.me.user else self.isupport.user_bytes
         host = len(self.me.host.encode()) if self.me.host else self.isupport.host_bytes
         prefix = len(self.me.nick.encode()) + user + host + len(":!@ ")
-        return self.isupport.line_bytes - prefix - len(target.encode()) - len("PRIVMSG  :\r\n")
+        return self.isupport.line_bytes - prefix - len(target.encode(errors="replace")) - len("PRIVMSG  :\r\n")
 
     @property
     def away_bytes(self) -> int:
