@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from bridge.capabilities import Capabilities
+from bridge.keeper.client import KeeperClient
 from bridge.model.address import Address, Person, Place
 from bridge.model.event import HOPS, Event, State
 from bridge.model.message import MessageKind, Text
@@ -381,11 +382,13 @@ class Context:
     """What a factory may know of the rest of the configuration.
 
     `http_url` is where the homeserver can reach this network's routes; `folder` is where relative paths start.
+    `keeper` holds connections across a crash of ours, where there is one; names in it begin with the network's.
     """
 
     network: str
     http_url: str
     folder: Path
+    keeper: KeeperClient | None = None
 
 
 class Factory(Protocol):

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -23,6 +24,7 @@ from bridge.delivery import Delivery
 from bridge.doubles import Doubles
 from bridge.host import Host, Shared
 from bridge.journal import Journal
+from bridge.keeper.client import KeeperClient
 from bridge.lanes import Lanes
 from bridge.model.address import Place
 from bridge.model.result import Failure
@@ -61,13 +63,14 @@ FAILURES = 20
 class Service:
     """One gateway over one configuration."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, keeper: KeeperClient | None = None) -> None:
         """Build the adapters; no I/O. Raises `StartError` if one cannot work as configured."""
         self._config = config
         self._counts = Counts()
+        contexts = {name: replace(config.context(name), keeper=keeper) for name in config.networks}
         self._supervisors = {
             name: Supervisor(
-                name, partial(attachment.factory.create, attachment.settings, config.context(name)), self._counts
+                name, partial(attachment.factory.create, attachment.settings, contexts[name]), self._counts
             )
             for name, attachment in config.networks.items()
         }

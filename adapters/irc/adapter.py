@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import structlog
@@ -13,11 +13,14 @@ from adapters.irc.bot import Bot
 from adapters.irc.conversations import Conversations
 from adapters.irc.desk import Desk
 from adapters.irc.direct import Direct
-from adapters.irc.entry import make_route, readable_secrets, sts_policy
+from adapters.irc.entry import fingerprint, make_route, readable_secrets, sts_policy
 from adapters.irc.ids import Minter, Places
 from adapters.irc.inbound import Scene, marked
 from adapters.irc.intake import Intake
 from adapters.irc.link.connection import Connection, Ending
+from adapters.irc.link.kept import Holdings
+from adapters.irc.link.route import Route
+from adapters.irc.link.transport import Dialler
 from adapters.irc.markup import to_irc
 from adapters.irc.monitor import Why
 from adapters.irc.netsplit import Splits
@@ -34,7 +37,7 @@ from adapters.irc.settings import IrcSettings
 from adapters.irc.whereabouts import Whereabouts
 from bridge.capabilities import Capabilities
 from bridge.contract import Context, Core, Handover, NoPuppetError, Notice, Part, SendError, StartError, Voice
-from bridge.model.address import Address, Person, Place, PlaceKind
+from bridge.model.address import Address, AddressError, Person, Place, PlaceKind
 from bridge.model.event import Protection
 from bridge.model.presence import Presence
 from bridge.model.result import Failure, Reason
@@ -50,6 +53,9 @@ TOPIC_WITHIN: Final = 30.0
 QUIT_WITHIN: Final = 3.0
 REASON_BYTES: Final = 200
 GOODBYE: Final = "Rialto is being stopped"
+
+_BOT: Final = "bot"
+"""The name of the bot's connection in a keeper; a puppet's is the address of its person, which has a colon."""
 
 
 class IrcAdapter:
@@ -70,7 +76,7 @@ class IrcAdapter:
         for member in core.members():
             _check_key(member)
         self._policy = sts_policy(self._settings, core.recall(STS), core.remember)
-        route = make_route(self._settings, self._context, self._policy, shown=False)
+        self._holdings = self._found(core)
         if readable := readable_secrets(self._settings, secure=self._policy.secure):
             mend = "write ircs:// in `server`"
             log.warning("passwords are sent without TLS", network=core.network, keys=list(readable), mend=mend)
@@ -78,18 +84,27 @@ class IrcAdapter:
         self._bot = Bot(
             core.network,
             self._settings,
-            make_route(self._settings, self._context, self._policy, shown=True),
+            self._dialler(make_route(self._settings, self._context, self._policy, shown=True), _BOT),
             self._places,
             told=self._bot_told,
             online=core.online,
             offline=self._bot_lost,
             inside=core.inside,
+            owner=self._owner,
         )
+        route = make_route(self._settings, self._context, self._policy, shown=False)
         self._puppets = Puppets(
-            self._settings, route, core, self._bot, self._own, told=self._puppet_told, lost=self._puppet_lost
+            self._settings,
+            lambda address: self._dialler(route, str(address)),
+            core,
+            self._bot,
+            self._own,
+            told=self._puppet_told,
+            lost=self._puppet_lost,
+            owner=self._owner,
         )
         loop = asyncio.get_running_loop()
-        self._intake = Intake(core, self._choke)
+        self._intake = Intake(core, self._choke, self._mark)
         self._conversations = Conversations(self._bot.fold, time.time)
         self._whereabouts = Whereabouts(
             core.network,
@@ -176,7 +191,7 @@ class IrcAdapter:
         if connection is None or not connection.ready or channel not in connection.session.channels:
             who = "the bot" if part.voice is Voice.BOT else "the puppet"
             raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, f"{who} is not in {channel}", self._come_back(part))
-        return connection.say(channel, manner, text, tags=tags(part))
+        return connection.say(channel, manner, text, tags=tags(part), key=part.id)
 
     # People
 
@@ -278,6 +293,7 @@ class IrcAdapter:
                 self._own.rekey(casemapping)
                 self._puppets.rekey()
                 self._whereabouts.begin(connection.session)
+                self._resume_puppets()
             case events.Sts(port, duration):
                 self._policy.heard(Told(port, duration), secure=connection.session.secure)
         self._whereabouts.heard(event)
@@ -308,6 +324,41 @@ class IrcAdapter:
         for connection in (self._bot.connection, *(puppet.connection for puppet in self._puppets)):
             if connection is not None:
                 (connection.pause_reading if choked else connection.resume_reading)()
+
+    # What a keeper holds
+
+    def _found(self, core: Core) -> Holdings | None:
+        """What was found in the keeper. Puppets without the bot are of no use: whoever comes new comes whole."""
+        keeper = self._context.keeper
+        if keeper is None or not keeper.alive:
+            return None
+        holdings = Holdings(keeper, core.network, fingerprint(self._settings), lambda: self._intake.touch())
+        found = holdings.found
+        if found:
+            log.info("connections found", network=core.network, number=len(found), bot=_BOT in found)
+        if _BOT not in found:
+            for name in found:
+                holdings.refuse(name)
+        return holdings
+
+    def _resume_puppets(self) -> None:
+        if self._holdings is None:
+            return
+        for name, snapshot in self._holdings.found.items():
+            try:
+                self._puppets.resume(Address.parse(name), snapshot)
+            except (AddressError, NoPuppetError) as error:
+                log.warning("a puppet is not taken up", network=self._core.network, name=name, error=str(error))
+                self._holdings.refuse(name)
+
+    def _dialler(self, route: Route, name: str) -> Dialler:
+        return route if self._holdings is None else self._holdings.dialler(route, name)
+
+    def _owner(self) -> dict[str, str]:
+        return {} if self._holdings is None else self._holdings.owner()
+
+    def _mark(self) -> Callable[[], None]:
+        return self._holdings.mark() if self._holdings is not None else lambda: None
 
     # The rest
 

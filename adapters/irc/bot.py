@@ -92,7 +92,9 @@ class Bot:
         online: Callable[[], None],
         offline: Callable[[Failure], None],
         inside: Callable[[Place, Failure | None], None],
+        owner: Callable[[], dict[str, str]] = dict,
     ) -> None:
+        self._owner = owner
         self._network = network
         self._settings = settings
         self._dialler = dialler
@@ -189,7 +191,7 @@ class Bot:
             connection.session.ask_service(login.ghost(self._settings.nick))
 
     async def _connect(self) -> Ending:
-        self.connection = Connection(bot_profile(self._settings), self._dialler, self._on_event)
+        self.connection = Connection(bot_profile(self._settings), self._dialler, self._on_event, self._owner)
         try:
             ending = await self.connection.run()
         finally:
@@ -244,7 +246,8 @@ class Bot:
             self._ghost(self.connection)
         if mode := session.isupport.get("BOT"):
             session.mode(self.nick, f"+{mode[:1]}")
-        session.join((seat.member.place.native, seat.member.key) for seat in self._seats.values())
+        places = ((seat.member.place.native, seat.member.key) for seat in self._seats.values())
+        session.join((channel, key) for channel, key in places if channel not in session.channels)
         self.connection.flush()
         self._announcing = self._loop.call_later(SETTLE, self._announce, True)
 

@@ -159,7 +159,7 @@ class Desk:
 
     def _report(self, reader: Puppet | str, connection: Connection, event: events.Event) -> None:
         if reader == _BOT or any(observation.reads(reader) for observation in self._observations.values()):
-            for item in translate(event, self._scene.over(secure=connection.session.secure)):
+            for item in translate(event, self._scene.over(secure=connection.session.secure, origin=connection.origin)):
                 if isinstance(item, Heard):
                     self._observations[item.place].say(reader, item.item)
                 elif reader == _BOT:

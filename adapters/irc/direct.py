@@ -81,7 +81,7 @@ class Direct:
             raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, f"{part.voice} is not connected")
         if why_not := self._conversations.why_not(speaker, nick, self._whereabouts.people.identity(nick), part.when):
             raise SendError.permanent(Reason.RECIPIENT_UNAVAILABLE, why_not)
-        handover = connection.say(nick, manner, text, tags=tags(part))
+        handover = connection.say(nick, manner, text, tags=tags(part), key=part.id)
         conversation = self.speaks(speaker, nick)
         if puppet is not None:
             puppet.stay()

@@ -3,6 +3,7 @@
 Shared by the adapter and by the check of a network before anything is bridged, which is to try the very same.
 """
 
+import hashlib
 import ipaddress
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,22 +43,26 @@ def sts_policy(settings: IrcSettings, remembered: Mapping[str, str], remember: R
     return Policy(book, settings.port, remember, secure=settings.secure)
 
 
+def fingerprint(settings: IrcSettings) -> str:
+    """The same as long as the configuration of the network is; secrets do not count."""
+    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
+
+
 def make_route(settings: IrcSettings, context: Context, policy: Policy, *, shown: bool) -> Route:
     """The way to the server. `shown`: with our certificate, which is the bot's and no puppet's.
 
     Raises `StartError` where a certificate of the configuration cannot be read.
     """
     tls, folder = settings.tls, context.folder
+    ca = folder / tls.ca if tls.ca else None
+    cert, key = ((folder / path if path and shown else None) for path in (tls.cert, tls.key))
     try:
-        certificates = tls_context(
-            folder / tls.ca if tls.ca else None,
-            verify=tls.by_authority,
-            cert=folder / tls.cert if tls.cert and shown else None,
-            key=folder / tls.key if tls.key and shown else None,
-        )
+        certificates = tls_context(ca, verify=tls.by_authority, cert=cert, key=key)
     except CertificateError as error:
         raise StartError(f"networks.{context.network}.tls.{error.key}: {error}") from error
-    return Route(settings.host, policy, certificates, tls.pins, f"networks.{context.network}.server")
+    files = {name: str(path) for name, path in (("ca", ca), ("cert", cert), ("key", key)) if path is not None}
+    made_of = {**files, "verify": tls.by_authority, "alpn": ["irc"]}
+    return Route(settings.host, policy, certificates, tls.pins, f"networks.{context.network}.server", made_of)
 
 
 def examine(settings: IrcSettings, context: Context) -> Iterator[Remark]:

@@ -50,9 +50,12 @@ class Scene:
     is_gateway: Callable[[str], bool] = lambda nick: False
     protection: Protection = Protection.NONE
 
-    def over(self, *, secure: bool) -> "Scene":
-        """The same as a connection sees it that is by TLS, or is not."""
+    def over(self, *, secure: bool, origin: str) -> "Scene":
+        """The same as a connection sees it that is by TLS, or is not. `origin` names the line that is being read, where
+        whoever reads it again gives it the same name."""
         protection = Protection.TRANSPORT if secure else Protection.NONE
+        if origin:
+            return replace(self, protection=protection, mint=lambda: origin)
         return self if protection is self.protection else replace(self, protection=protection)
 
     def address(self, nick: str) -> Address:

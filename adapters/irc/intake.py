@@ -15,7 +15,9 @@ LOW: Final = 500
 class Intake:
     """Takes reports without waiting. `choke` is called with true when too many wait, with false when few do."""
 
-    def __init__(self, core: Core, choke: Callable[[bool], None]) -> None:
+    def __init__(self, core: Core, choke: Callable[[bool], None], mark: Callable[[], Callable[[], None]]) -> None:
+        """`mark` is called before reports are handed on, and what it gives when all before it is durable."""
+        self._mark = mark
         self._core = core
         self._choke = choke
         self._choked = False
@@ -30,11 +32,16 @@ class Intake:
             self._choked = True
             self._choke(True)
 
+    def touch(self) -> None:
+        """Something was heard, of which there may be nothing to report."""
+        self._wake.set()
+
     async def run(self) -> None:
         """Hand reports on, for ever."""
         while True:
             await self._wake.wait()
             self._wake.clear()
+            await self._hand_on()
             while self._items:
                 await self._hand_on()
 
@@ -44,14 +51,17 @@ class Intake:
             await self._hand_on()
 
     async def _hand_on(self) -> None:
+        durable = self._mark()
         batch = list(self._items)
         self._items.clear()
         try:
-            await self._core.accept(*batch)
+            if batch:
+                await self._core.accept(*batch)
         except asyncio.CancelledError:
             # Whether it became durable is unknown; what has an id of the network is recognised if it comes again.
             self._items.extendleft(reversed(batch))
             raise
+        durable()
         if self._choked and len(self._items) < LOW:
             self._choked = False
             self._choke(False)

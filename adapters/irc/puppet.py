@@ -29,7 +29,12 @@ class Puppet:
     """A connection that appears as one person. `opened` ends when it can be used, or raises why it cannot."""
 
     def __init__(
-        self, person: Person, profile: Profile, dialler: Dialler, told: Callable[["Puppet", events.Event], None]
+        self,
+        person: Person,
+        profile: Profile,
+        dialler: Dialler,
+        told: Callable[["Puppet", events.Event], None],
+        owner: Callable[[], dict[str, str]] = dict,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._told = told
@@ -38,7 +43,14 @@ class Puppet:
         self._renaming: asyncio.Future[bool] | None = None
         self.person = person
         self.wanted_nick = ""
-        self.connection = Connection(profile, dialler, self._on_event)
+        self.unasked: set[str] = set()
+        """Folded names of the channels it was in when it was taken up again, and that nobody wanted it in since."""
+        self.connection = Connection(
+            profile,
+            dialler,
+            self._on_event,
+            lambda: {**owner(), "name": self.person.name, "wanted": self.wanted_nick},
+        )
         self.opened: asyncio.Future[None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self.opened.add_done_callback(_seen)
@@ -98,9 +110,10 @@ class Puppet:
 
     async def enter(self, channel: str, key: str | None) -> None:
         """Come into a channel. Raises `NoPuppetError` where it is refused, `SendError` where no answer comes."""
+        folded = self.connection.session.fold(channel)
+        self.unasked.discard(folded)
         if self.is_in(channel):
             return
-        folded = self.connection.session.fold(channel)
         future = self._entering.get(folded)
         if future is None:
             self._require_ready()

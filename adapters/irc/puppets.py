@@ -15,7 +15,9 @@ from adapters.irc.nicks import NickBook, OwnNicks
 from adapters.irc.protocol import events
 from adapters.irc.protocol.caps import PUPPET_WANTS
 from adapters.irc.protocol.flood import TokenBucket
+from adapters.irc.protocol.message import Source
 from adapters.irc.protocol.sender import Profile
+from adapters.irc.protocol.snapshot import Snapshot
 from adapters.irc.puppet import Puppet
 from adapters.irc.settings import IrcSettings
 from adapters.irc.standing import puppet_name
@@ -34,6 +36,9 @@ CONNECTS_PER_SECOND: Final = 1.0
 IDLE: Final = 60.0
 """Seconds for which a puppet that is in no channel stays connected."""
 
+ASKED_WITHIN: Final = 120.0
+"""Seconds after which a puppet that was taken up again is let go from channels that nobody wants it in any more."""
+
 REALNAME_BYTES: Final = 100
 """Bytes of the address that a puppet shows as its real name; servers keep some 50 to 130."""
 
@@ -48,14 +53,17 @@ class Puppets:
     def __init__(
         self,
         settings: IrcSettings,
-        dialler: Dialler,
+        dialler: Callable[[Address], Dialler],
         core: Core,
         bot: Bot,
         own: OwnNicks,
         *,
         told: Callable[[Puppet, events.Event], None],
         lost: Callable[[Puppet, Ending], None],
+        owner: Callable[[], dict[str, str]] = dict,
     ) -> None:
+        """`dialler` opens a person's connection; `owner` is as of `Connection`."""
+        self._owner = owner
         self._settings = settings
         self._dialler = dialler
         self._core = core
@@ -140,6 +148,10 @@ class Puppets:
             if puppet.connection.ready and puppet.wanted_nick and puppet.nick != puppet.wanted_nick:
                 puppet.connection.session.rename(puppet.wanted_nick)
                 puppet.connection.flush()
+            if puppet.unasked and now > puppet.idle_since + ASKED_WITHIN:
+                unasked, puppet.unasked = puppet.unasked, set()
+                for channel in unasked:
+                    await self.leave(channel, puppet.person.address, None)
             idle = not puppet.channels and not puppet.stays and now > puppet.idle_since + IDLE
             if puppet.opened.done() and idle:
                 await puppet.quit("idle", QUIT_WITHIN)
@@ -164,6 +176,20 @@ class Puppets:
             raise NoPuppetError(f"all {self._settings.puppets} puppets are in use")
         if self._loop.time() < self._resting_until:
             raise NoPuppetError("the network refused a puppet a moment ago")
+        return self._make(person)
+
+    def resume(self, address: Address, snapshot: Snapshot) -> None:
+        """Take up the connection of somebody's puppet again, which was found open. Raises `NoPuppetError`."""
+        person = Person(address, snapshot.owner.get("name") or snapshot.nick)
+        puppet = self._make(person, paced=False)
+        puppet.wanted_nick = snapshot.owner.get("wanted", "")
+        puppet.unasked = {self._bot.fold(channel) for channel in snapshot.channels}
+        if not snapshot.channels:
+            puppet.stay()
+        # Before anything is read on any connection: what it said is not to be taken for somebody else's words.
+        self._own.claim(Source(snapshot.nick, snapshot.user, snapshot.host), address)
+
+    def _make(self, person: Person, *, paced: bool = True) -> Puppet:
         nicks = self._candidates(person)
         profile = Profile(
             nicks=nicks,
@@ -177,10 +203,12 @@ class Puppets:
             burst=self._settings.flood.burst,
             per_second=self._settings.flood.per_second,
         )
-        puppet = Puppet(person, profile, self._dialler, self._on_event)
+        dialler = self._dialler(person.address)
+        puppet = Puppet(person, profile, dialler, self._on_event, self._owner)
         puppet.connection.session.heed([self._bot.nick])
         self._puppets[person.address] = puppet
-        self._tasks[puppet] = asyncio.create_task(self._run(puppet, nicks), name=f"puppet {person.address}")
+        running = self._run(puppet, nicks, paced=paced)
+        self._tasks[puppet] = asyncio.create_task(running, name=f"puppet {person.address}")
         return puppet
 
     def _make_room(self) -> None:
@@ -203,11 +231,12 @@ class Puppets:
             raise NoPuppetError(str(error)) from error
         return self._book.candidates(person, names, taken, time.time(), current)
 
-    async def _run(self, puppet: Puppet, nicks: Generator[str, None, None]) -> None:
+    async def _run(self, puppet: Puppet, nicks: Generator[str, None, None], *, paced: bool) -> None:
         network, address = self._core.network, puppet.person.address
         ending: Ending | None = None
         try:
-            await asyncio.sleep(self._pace.reserve(self._loop.time()))
+            if paced:
+                await asyncio.sleep(self._pace.reserve(self._loop.time()))
             ending = await puppet.run()
         finally:
             nicks.close()
@@ -231,7 +260,7 @@ class Puppets:
         session = puppet.connection.session
         match event:
             case events.Registered(nick):
-                puppet.wanted_nick = nick
+                puppet.wanted_nick = puppet.wanted_nick or nick
                 self._own.claim(session.me, puppet.person.address)
                 self._rest.reset()
             case events.Joined(own=True):

@@ -97,7 +97,7 @@ class Reception:
         nick = said.source.nick
         self._direct.speaks(to, nick)
         self._conversations.heard(to, nick, self._identity(said))
-        self._put(private(said, to, body, self._scene.over(secure=connection.session.secure)))
+        self._put(private(said, to, body, self._scene.over(secure=connection.session.secure, origin=connection.origin)))
 
     def _identity(self, said: events.Said) -> Identity:
         account = said.account

@@ -8,6 +8,7 @@ import typer
 from bridge.cli.check import check
 from bridge.cli.common import DISTRIBUTION, examples
 from bridge.cli.demo import demo
+from bridge.cli.keeper import keeper
 from bridge.cli.registration import registration
 from bridge.cli.resolve import resolve
 from bridge.cli.run import run
@@ -51,4 +52,5 @@ app.command(
     )
 )(resolve)
 app.command(epilog=examples("rialto status", "rialto status --json"))(status)
+app.command(epilog=examples("rialto keeper --folder rialto.db.keeper"))(keeper)
 app.command(epilog=examples("rialto demo", "rialto demo --once"))(demo)

@@ -147,6 +147,7 @@ class _Loading:
             "keep_bodies": settings.keep_bodies,
             "keep_map": settings.keep_map,
             "log": settings.log,
+            "keeper": settings.keeper,
         }
         if settings.keep_map < settings.keep_bodies:
             assembly.problems.append((("keep_map",), "must not be shorter than keep_bodies"))

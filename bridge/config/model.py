@@ -48,6 +48,7 @@ class Config:
     keep_bodies: int
     keep_map: int
     log: Log
+    keeper: bool = True
     warnings: tuple[str, ...] = ()
 
     @property

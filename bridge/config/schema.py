@@ -173,6 +173,11 @@ class Base(BaseSettings):
         default=7_776_000,
         description="How long is known which message is which on every network.",
     )
+    keeper: bool = Field(
+        default=True,
+        description="Whether a small process beside Rialto holds the connections to IRC networks, so that nobody quits "
+        "and nothing is lost there when Rialto crashes or is upgraded (docs/keeper.md).",
+    )
     log: Log = Log()
 
     @classmethod

@@ -16,6 +16,8 @@ import yaml
 from bridge.config import load
 from bridge.demo.clients import IrcClient, MatrixClient, XmppClient
 from bridge.demo.servers import Prosody, Server, Synapse
+from bridge.keeper.client import BusyError, KeeperClient, KeeperGoneError
+from bridge.keeper.process import socket_path
 from bridge.service import Service
 
 DOMAIN = "bridge1.localhost"
@@ -113,7 +115,8 @@ class Stage:
 
     @asynccontextmanager
     async def process(self) -> AsyncIterator[asyncio.subprocess.Process]:
-        """A Rialto of its own, as an operator starts it. Killed at the end if it still runs."""
+        """A Rialto of its own, as an operator starts it. Killed at the end if it still runs; its keeper, which the next
+        one finds, ends with the `cast`."""
         self.write_config()
         with (self.folder / "rialto.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
@@ -146,6 +149,18 @@ class Stage:
 
     def log(self) -> str:
         return (self.folder / "rialto.log").read_text(errors="replace")[-6000:]
+
+
+async def end_keeper(folder: Path, within: float = 30.0) -> None:
+    """Have the keeper of the Rialto in this folder end, if there is one, once it has seen that the Rialto is dead."""
+    async with asyncio.timeout(within):
+        while True:
+            try:
+                await (await KeeperClient.attach(socket_path(folder / "rialto.db.keeper"))).end()
+            except BusyError:
+                await asyncio.sleep(0.05)
+            except (FileNotFoundError, ConnectionRefusedError, KeeperGoneError):
+                return
 
 
 def write_config(folder: Path, settings: Mapping[str, Any]) -> Path:
@@ -239,6 +254,7 @@ async def cast(stage: Stage) -> AsyncIterator[Cast]:
     """Ana on XMPP, Bo on Matrix, Kestrel on IRC (and Osprey on the second IRC network), who make the rooms."""
     word = stage.word
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(end_keeper, stage.folder)
         jid = await stage.prosody.register(f"ana{word}", "password")
         ana = await stack.enter_async_context(XmppClient(jid, "password", stage.prosody.c2s_port))
         token = await stage.synapse.register(f"bo{word}", "password")

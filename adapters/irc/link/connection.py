@@ -2,12 +2,14 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
+from adapters.irc.link.kept import KeptCarrier
 from adapters.irc.link.transport import Carrier, DialError, Dialler
 from adapters.irc.protocol import events, numerics
 from adapters.irc.protocol.errors import LocalProtocolError
@@ -16,6 +18,7 @@ from adapters.irc.protocol.flood import Urgency
 from adapters.irc.protocol.refusals import direct_words
 from adapters.irc.protocol.sender import Profile
 from adapters.irc.protocol.session import Session
+from adapters.irc.protocol.snapshot import Snapshot
 from adapters.irc.protocol.states import State
 from bridge.contract import Handover, SendError
 from bridge.model.result import Failure, Reason, Receipt
@@ -41,7 +44,15 @@ class Connection:
     """From dialling to the end. What the session tells goes to `on_event`, at once and in order, but for what became
     of the lines that were sent, which goes into their futures."""
 
-    def __init__(self, profile: Profile, dialler: Dialler, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        dialler: Dialler,
+        on_event: Callable[[Event], None],
+        owner: Callable[[], dict[str, str]] = dict,
+    ) -> None:
+        """`owner` gives what its snapshots say of whose it is (`Snapshot.owner`)."""
+        self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._dialler = dialler
         self._on_event = on_event
@@ -81,8 +92,10 @@ class Connection:
         text: str,
         urgency: Urgency = Urgency.SPEECH,
         tags: Mapping[str, str] | None = None,
+        key: str = "",
     ) -> Handover:
-        """Say something, with those of the client-only `tags` that the server passes on.
+        """Say something, with those of the client-only `tags` that the server passes on. On a connection that a keeper
+        holds, what has a `key` is said once, however often it is asked for.
 
         Raises `SendError`: temporary where the connection is not ready or its queue is full, permanent where the text
         does not fit.
@@ -95,7 +108,7 @@ class Connection:
             raise SendError.passing(Reason.RESOURCE_CONSTRAINT, "flood control holds too many lines back", backlog / 2)
         token, future = self._future()
         try:
-            throttled = self.session.say(token, target, manner, text, urgency, tags)
+            throttled = self.session.say(token, target, manner, text, urgency, tags, key)
         except LocalProtocolError as error:
             del self._waiting[token]
             reason = Reason.RESOURCE_CONSTRAINT if "waiting" in str(error) else Reason.POLICY_VIOLATION
@@ -164,8 +177,8 @@ class Connection:
         """Write what is due, unless the server takes nothing, and set the timer for what comes next."""
         if self._carrier is None or self.session.state is State.CLOSED:
             return
-        if not self._choked and (data := self.session.outgoing()):
-            self._carrier.write(data)
+        if not self._choked:
+            self._write(self._carrier)
         if self._timer is not None:
             self._timer.cancel()
         deadline = self.session.deadline()
@@ -173,6 +186,14 @@ class Connection:
             # While the server takes nothing, lines that are due are no reason to wake; resume_writing is.
             at = max(deadline, self._loop.time() + 1) if self._choked else deadline
             self._timer = self._loop.call_at(at, self._tick)
+
+    def _write(self, carrier: Carrier) -> None:
+        if not isinstance(carrier, KeptCarrier):
+            if data := self.session.outgoing():
+                carrier.write(data)
+            return
+        for keyed, group in itertools.groupby(self.session.pieces(), key=lambda piece: piece[0]):
+            carrier.send(b"".join(data for _, data in group), keyed)
 
     # The carrier's side.
 
@@ -189,6 +210,35 @@ class Connection:
         """Bytes came."""
         self._tell(self.session.receive(data))
         self.flush()
+
+    def resumed(self, carrier: Carrier, snapshot: Snapshot) -> None:
+        """The connection was open before us."""
+        self._carrier = carrier
+        # Answers to what was sent before us must not be taken for answers to us.
+        began = time.time_ns() // 1_000_000
+        self._tokens = itertools.count(began)
+        self._tell(self.session.resume(snapshot, f"{began:x}-"))
+        if self._ending is not None:
+            carrier.abort()
+        self.flush()
+
+    def memory(self) -> tuple[object, Callable[[], Snapshot]] | None:
+        """See `adapters.irc.link.kept.Resumable`."""
+        if not self.ready:
+            return None
+        owner = self._owner()
+        standing = (self.session.standing, tuple(owner.items()))
+        return standing, lambda: self.session.snapshot().model_copy(update={"owner": owner})
+
+    def known(self, key: str) -> None:
+        """It was said before us; that it arrived has still to be heard."""
+        self.session.ask()
+        self.flush()
+
+    @property
+    def origin(self) -> str:
+        """The name of the line that is being received, if it will be the same whoever receives it; else empty."""
+        return self._carrier.origin if isinstance(self._carrier, KeptCarrier) else ""
 
     def lost(self, error: Exception | None) -> None:
         """The connection is closed."""

@@ -2,17 +2,21 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 import structlog
 
-from adapters.irc.link.tls import Pin
-from adapters.irc.link.transport import DialError, Receiver, TcpDialler
+from adapters.irc.link.tls import Pin, pinned
+from adapters.irc.link.transport import DialError, Receiver, TcpDialler, mispinned
 from adapters.irc.protocol.sts import StsBook, Told
+from bridge.keeper.client import KeeperClient, Kept
+from bridge.keeper.held import Framing
 from bridge.model.result import Failure
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 Remember: TypeAlias = Callable[[Mapping[str, str | None]], Awaitable[None]]
 
@@ -73,7 +77,17 @@ class Policy:
 class Route:
     """Opens connections to the server, each as the policy of that moment demands."""
 
-    def __init__(self, host: str, policy: Policy, tls: ssl.SSLContext, pins: tuple[Pin, ...], key: str) -> None:
+    def __init__(
+        self,
+        host: str,
+        policy: Policy,
+        tls: ssl.SSLContext,
+        pins: tuple[Pin, ...],
+        key: str,
+        files: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`files` is what `tls` was made of, for a keeper to make another."""
+        self._files = files or {}
         self._host = host
         self._policy = policy
         self._tls = tls
@@ -82,12 +96,41 @@ class Route:
 
     async def dial(self, receiver: Receiver) -> None:
         """Open one, and tell the receiver. Raises `DialError`."""
-        policy = self._policy
-        tls, pins = (self._tls, self._pins) if policy.secure else (None, ())
+        await self._by_policy(self._dialler().dial(receiver))
+
+    async def dial_by(self, keeper: KeeperClient, name: str, farewell: bytes) -> Kept:
+        """Have the keeper open one. Raises `DialError`."""
+        return await self._by_policy(self._kept(keeper, name, farewell))
+
+    def _dialler(self) -> TcpDialler:
+        tls, pins = (self._tls, self._pins) if self._policy.secure else (None, ())
+        return TcpDialler(self._host, self._policy.port, tls, self._key, pins=pins)
+
+    async def _kept(self, keeper: KeeperClient, name: str, farewell: bytes) -> Kept:
+        way = self._dialler()
+        files = self._files if way.tls is not None else None
         try:
-            await TcpDialler(self._host, policy.port, tls, self._key, pins=pins).dial(receiver)
+            kept = await keeper.open(
+                name,
+                way.host,
+                way.port,
+                tls=files,
+                framing=Framing.LINES,
+                farewell=farewell,
+                within=way.within,
+            )
+        except OSError as error:
+            raise way.failed(error) from error
+        if way.pins and kept.secure and not pinned(kept.certificate, way.pins):
+            kept.forget()
+            raise mispinned(Pin.of(kept.certificate))
+        return kept
+
+    async def _by_policy(self, dialling: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await dialling
         except DialError as error:
-            if not policy.upgraded:
+            if not self._policy.upgraded:
                 raise
             text = f"{error.failure.text} (the server said that it is to be spoken to by TLS only: STS)"
             raise DialError(Failure(error.failure.reason, text)) from error

@@ -1,6 +1,6 @@
 """What carries a session's bytes: a seam, and TCP with or without TLS on the far side of it.
 
-A keeper process that holds the sockets across a restart will be another `Dialler`; nothing else need know.
+A keeper process that holds the sockets across a restart is another `Dialler` (`adapters.irc.link.kept`).
 """
 
 import asyncio
@@ -96,10 +96,13 @@ class TcpDialler:
                     server_hostname=self.host if self.tls else None,
                 )
         except OSError as error:
-            raise DialError(self._failure(error)) from error
+            raise self.failed(error) from error
         if bridge.shown is not None:
-            text = f"the server's certificate is not the pinned one: if it is right, set `tls: {{pin: {bridge.shown}}}`"
-            raise DialError(Failure(Reason.NOT_AUTHORIZED, text))
+            raise mispinned(bridge.shown)
+
+    def failed(self, error: OSError) -> DialError:
+        """Why no connection could be opened, in words that say what to do."""
+        return DialError(self._failure(error))
 
     def _failure(self, error: OSError) -> Failure:
         """Why, in words that say what to do. `TimeoutError` and `ssl.SSLError` are `OSError`, too."""
@@ -125,6 +128,12 @@ class TcpDialler:
                 said = os.strerror(error.errno) if error.errno else re.sub(r"\[Errno -?\d+\] ", "", str(error))
                 text = f"cannot connect to {at} ({said or type(error).__name__}): check {self.key}"
         return Failure(reason, text)
+
+
+def mispinned(shown: Pin) -> DialError:
+    """The server's certificate, whose fingerprint is this, is not the pinned one."""
+    text = f"the server's certificate is not the pinned one: if it is right, set `tls: {{pin: {shown}}}`"
+    return DialError(Failure(Reason.NOT_AUTHORIZED, text))
 
 
 _WRONG_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH

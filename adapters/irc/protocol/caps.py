@@ -1,6 +1,6 @@
 """Capability negotiation, version 302 (IRCv3 capability-negotiation)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 BOT_WANTS: Final = frozenset(
@@ -121,6 +121,12 @@ class Caps:
                 self._refused.update(singly)
                 return self._request()
         return []
+
+    def resume(self, offered: Mapping[str, str], enabled: Iterable[str]) -> None:
+        """Things stand so on this connection, as another process negotiated it."""
+        self._listing = False
+        self.offered = dict(offered)
+        self.enabled = set(enabled)
 
     def unsupported(self) -> None:
         """The server knows no CAP, or has let us in without waiting for its end."""

@@ -62,11 +62,13 @@ class Urgency(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A line that waits. `token` names it to whoever wants to hear how it ended; `target` is whom it is for."""
+    """A line that waits. `token` names it to whoever wants to hear how it ended; `target` is whom it is for. `key`
+    is the same whenever the same is sent, also by another process after us."""
 
     wire: Wire
     token: int | None = None
     target: str = ""
+    key: str = ""
 
 
 class Outbox:

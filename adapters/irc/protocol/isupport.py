@@ -1,7 +1,7 @@
 """What the server says of itself in numeric 005 (draft-brocklesby-irc-isupport, Modern IRC "RPL_ISUPPORT")."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from adapters.irc.protocol.casemap import Casemapping
 from adapters.irc.protocol.message import LINE_BYTES
@@ -38,6 +38,15 @@ class ISupport:
             name, _, value = token.partition("=")
             if _NAME.fullmatch(name):
                 self._tokens[name.upper()] = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), value)
+
+    @property
+    def tokens(self) -> dict[str, str]:
+        """All of them, as they were understood."""
+        return dict(self._tokens)
+
+    def resume(self, tokens: Mapping[str, str]) -> None:
+        """Hold these, which `tokens` gave before."""
+        self._tokens = dict(tokens)
 
     def __contains__(self, name: str) -> bool:
         return name in self._tokens

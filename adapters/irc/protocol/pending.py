@@ -27,7 +27,9 @@ class Sent:
 class Pending:
     """The lines under way of one connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str = "") -> None:
+        """`mark` tells our PINGs from those that another process sent on this connection before us."""
+        self._mark = mark
         self._sent: dict[int, Sent] = {}
         self._count = 0
         self._fences: dict[str, int] = {}
@@ -57,7 +59,7 @@ class Pending:
 
     def fence(self) -> str:
         """The text of a PING that is sent now."""
-        text = f"fence-{self._count}-{len(self._fences)}"
+        text = f"fence-{self._mark}{self._count}-{len(self._fences)}"
         self._fences[text] = self._count
         return text
 

@@ -112,6 +112,7 @@ class Sender:
         text: str,
         urgency: Urgency = Urgency.SPEECH,
         tags: Mapping[str, str] | None = None,
+        key: str = "",
     ) -> bool:
         """Say something. `Delivered`, `Refused` or `Dropped` with the token will follow. Returns whether flood
         control holds it back.
@@ -130,7 +131,7 @@ class Sender:
             text = ctcp.build("ACTION", text)
         command = "NOTICE" if manner is Manner.NOTICE else "PRIVMSG"
         tags = self._client_tags(tags or {})
-        self._queue(urgency, command, target, text, token=token, target=self.fold(target), tags=tags)
+        self._queue(urgency, command, target, text, token=token, target=self.fold(target), tags=tags, key=key)
         return self._outbox.waits(token) and (self._outbox.deadline() or 0) > self._clock()
 
     def topic(self, token: int, channel: str, text: str) -> None:
@@ -237,16 +238,25 @@ class Sender:
 
     def outgoing(self) -> bytes:
         """What is to be written now. A PING follows where nothing else would confirm what was said."""
+        return b"".join(data for _, data in self.pieces())
+
+    def pieces(self) -> list[tuple[str, bytes]]:
+        """The same line by line, each with its key, which is empty where it has none."""
         now = self._clock()
         due = self._outbox.due()
         for item in due:
             if item.token is not None:
                 command = item.wire.split(b" ", 2)[1 if item.wire.startswith(b"@") else 0].decode("ascii")
                 self._pending.add(item.token, command, item.target, now)
-        data = b"".join(item.wire for item in due)
+        pieces: list[tuple[str, bytes]] = [(item.key, item.wire) for item in due]
         if self.state is State.READY and not self.caps.labels and self._pending.unfenced and not self._pending.fenced:
-            data += serialise("PING", self._pending.fence())
-        return data
+            pieces.append(("", serialise("PING", self._pending.fence())))
+        return pieces
+
+    def ask(self) -> None:
+        """Have what is under way confirmed now: of some of it we know that no answer of its own will come."""
+        if self.state is State.READY and self._pending:
+            self._now("PING", self._pending.fence())
 
     def deadline(self) -> float | None:
         """When `tick` must be called, by the clock; None when there is nothing to wait for."""
@@ -298,11 +308,12 @@ class Sender:
         token: int | None = None,
         target: str = "",
         tags: Mapping[str, str] | None = None,
+        key: str = "",
     ) -> None:
         label = {"label": str(token)} if token is not None and self.caps.labels else {}
         tags = {**label, **(tags or {})}
         wire = serialise(command, *params, tags=tags, line_bytes=self.isupport.line_bytes)
-        self._outbox.put(Queued(wire, token, target), urgency)
+        self._outbox.put(Queued(wire, token, target, key), urgency)
 
 
 def _join_bytes(channels: list[tuple[str, str | None]]) -> int:

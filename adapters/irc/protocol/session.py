@@ -12,9 +12,11 @@ from adapters.irc.protocol.errors import LocalProtocolError, RemoteProtocolError
 from adapters.irc.protocol.events import Event, Manner
 from adapters.irc.protocol.linebuffer import LineBuffer
 from adapters.irc.protocol.message import Line, Source, parse
+from adapters.irc.protocol.pending import Pending
 from adapters.irc.protocol.registering import Registering
 from adapters.irc.protocol.sender import Profile
-from adapters.irc.protocol.states import State
+from adapters.irc.protocol.snapshot import Snapshot
+from adapters.irc.protocol.states import State, Trigger
 
 _OPEN_BATCHES: Final = 64
 NICK_REFUSED: Final = numerics.NICK_TAKEN | {"431", "432", "438", "447", "484"}
@@ -30,6 +32,50 @@ class Session(Registering):
         super().__init__(profile, clock)
         self._lines = LineBuffer()
         self._batches: dict[str, str] = {}
+
+    def snapshot(self) -> Snapshot:
+        """How things stand, for whoever takes this connection up after us."""
+        return Snapshot(
+            nick=self.me.nick,
+            user=self.me.user,
+            host=self.me.host,
+            secure=self.secure,
+            account=self.account,
+            support=self.isupport.tokens,
+            offered=dict(self.caps.offered),
+            enabled=sorted(self.caps.enabled),
+            channels=list(self.channels),
+        )
+
+    @property
+    def standing(self) -> tuple[object, ...]:
+        """What `snapshot` is made of, to see without making one whether another is due."""
+        support, caps = self.isupport.tokens, self.caps
+        return (self.me, self.account, tuple(self.channels), tuple(support.items()), frozenset(caps.enabled))
+
+    def resume(self, snapshot: Snapshot, mark: str) -> Iterator[Event]:
+        """Take up a connection that another process brought to `READY`; what its owner must know of it is told.
+
+        `mark` is another at every such time. Who is in the channels is asked for, where that is not for others to know.
+        """
+        self._move(Trigger.RESUME)
+        self._pending = Pending(mark)
+        self.secure, self.account = snapshot.secure, snapshot.account
+        self.me = Source(snapshot.nick, snapshot.user, snapshot.host)
+        self.isupport.resume(snapshot.support)
+        self.caps.resume(snapshot.offered, snapshot.enabled)
+        for table in (self.channels, self._joining):
+            table.rekey(self.isupport.casemapping)
+        self._sieve.own(self.me.nick)
+        self._sieve.limits(self.isupport.chantypes, self.isupport.statusmsg)
+        for name in snapshot.channels:
+            self.channels.enter(name).topic_known = True
+        yield events.Registered(self.me.nick)
+        yield events.Ready()
+        for name in snapshot.channels:
+            yield events.Joined(name, self.me, own=True)
+            if not self._profile.quiet:
+                self.names(name)
 
     def receive(self, data: bytes) -> Iterator[Event]:
         """Take bytes from the server in any portions. Never raises, whatever they are.

@@ -5,7 +5,8 @@
 Rule 1: nothing but registration is sent before READY. Rule 2: a server without CAP greets us while we negotiate, and
 one that is impatient while we log in. Rule 3: a connection can be lost in any state, and a lost one stays so. Rule 4:
 what the table does not list is an error of whoever caused it, and changes nothing. Rule 5: a login later than READY
-(SASL that was away when we came) changes no state.
+(SASL that was away when we came) changes no state. Rule 6: a connection that another process brought to READY is
+taken up there.
 """
 
 from enum import StrEnum
@@ -40,15 +41,17 @@ class Trigger(StrEnum):
     GREETING_OVER = "greeting over"
     IDENTIFY = "identify"
     IDENTIFIED = "identified"
+    RESUME = "resume"
     QUIT = "quit"
     LOST = "lost"
 
 
-OURS: Final = frozenset({Trigger.START, Trigger.AUTHENTICATE, Trigger.IDENTIFY, Trigger.QUIT})
+OURS: Final = frozenset({Trigger.START, Trigger.AUTHENTICATE, Trigger.IDENTIFY, Trigger.RESUME, Trigger.QUIT})
 
 TRANSITIONS: Final = MappingProxyType(
     {
         (State.NEW, Trigger.START): State.NEGOTIATING,
+        (State.NEW, Trigger.RESUME): State.READY,
         (State.NEGOTIATING, Trigger.CAPS_SETTLED): State.REGISTERING,
         (State.NEGOTIATING, Trigger.AUTHENTICATE): State.AUTHENTICATING,
         (State.AUTHENTICATING, Trigger.SASL_OVER): State.REGISTERING,

@@ -99,7 +99,7 @@ import asyncio, sys
 import bridge.service
 
 class Stubborn:
-    def __init__(self, config):
+    def __init__(self, config, keeper):
         pass
 
     async def run(self, stop):

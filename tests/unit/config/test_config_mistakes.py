@@ -249,7 +249,7 @@ ADDED: list[tuple[str, list[str]]] = [
         "xyzzy: 1",
         [
             "config.yaml: xyzzy: unknown key; "
-            + "known are: admins, http, keep_bodies, keep_map, log, networks, rooms, rules, store"
+            + "known are: admins, http, keep_bodies, keep_map, keeper, log, networks, rooms, rules, store"
         ],
     ),
     ("1: x", ["config.yaml: 1: line 1: YAML does not read this key as text; put it in quotes"]),
