@@ -1,7 +1,8 @@
 """An XMPP server, attached as an external component (XEP-0114): life cycle, and what the core asks for."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from xml.etree.ElementTree import Element
 
@@ -13,6 +14,7 @@ from adapters.xmpp.disco import Responder
 from adapters.xmpp.dispatch import Dispatch
 from adapters.xmpp.identities import Identities
 from adapters.xmpp.intake import Intake
+from adapters.xmpp.kept import KeptConnector
 from adapters.xmpp.people import People
 from adapters.xmpp.puppets import Puppets
 from adapters.xmpp.queries import Queries
@@ -23,6 +25,7 @@ from adapters.xmpp.standing import Mark
 from adapters.xmpp.stream import Account, Connector, Stream, tcp
 from bridge.capabilities import Capabilities
 from bridge.contract import Context, Core, Handover, NoPuppetError, Notice, Part, SendError, Voice
+from bridge.keeper.client import KeeperClient
 from bridge.model.address import Address, Person, Place, PlaceKind
 from bridge.model.event import Event, State
 from bridge.model.message import Text
@@ -46,13 +49,17 @@ class XmppAdapter:
         self._settings = settings
         self._bot = ids.own_jid(ids.BOT_LOCAL, settings.domain)
         account = Account(context.network, settings.domain, settings.secret.get_secret_value(), settings.server)
-        self._stream = Stream(account, self, connector or tcp(*settings.address))
+        own = tcp(*settings.address)
+        self._kept = self._keeper(context.keeper, own) if connector is None and context.keeper is not None else None
+        self._stream = Stream(account, self, connector or self._kept or own)
         self._queries = Queries(self._stream.write)
         self._rooms: dict[str, Room] = {}
         self._identities = Identities(context.network, self._rooms, partial(ids.within, settings.domain), self._is_ours)
         self._tasks: list[asyncio.Task[None]] = []
         self._up = False
         self._started = False
+        self._saying = ""
+        """The part that a room is being told, for that stanza."""
 
     # Adapter
 
@@ -60,14 +67,23 @@ class XmppAdapter:
         """See `bridge.contract.Adapter`."""
         self._core = core
         self._puppets = Puppets(core, self._settings.domain)
-        self._intake = Intake(core, self._stream.pause)
+        self._intake = Intake(core, self._stream.pause, self._mark)
         self._sightings = Sightings(core.presence)
         self._attended = Attended(core, self._queries, self._settings.nick, self._rooms)
         rooms = self._rooms
         for member in core.members():
             if member.place.native not in rooms:
                 rooms[member.place.native] = self._room(member)
-        self._people = People(core, self, rooms, self._queries, self._sightings, bot=self._bot)
+        self._people = People(
+            core,
+            self,
+            rooms,
+            self._queries,
+            self._sightings,
+            bot=self._bot,
+            arrival=self._arrival,
+            once=self._stream.write,
+        )
         responder = Responder(
             domain=self._settings.domain,
             bot=self._bot,
@@ -76,7 +92,7 @@ class XmppAdapter:
             is_room=rooms.__contains__,
             contact=self._people.contact,
         )
-        self._dispatch = Dispatch(rooms, self._queries, responder, self, self._people)
+        self._dispatch = Dispatch(rooms, self._queries, responder, self, self._people, self._arrival)
         self._tasks = [
             watched(asyncio.create_task(work, name=f"{self._network} {what}"), core.crashed)
             for what, work in (
@@ -115,7 +131,11 @@ class XmppAdapter:
             raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, f"{part.speaker} has no puppet in {room.jid} now")
         body = Text(capabilities.body(part.kind, part.text.text), language=part.text.language)
         mark = Mark(of=self._core.identity(part.speaker), hops=part.hops)
-        return Handover(room.say(own, part.id, body, mark))
+        self._saying = part.id
+        try:
+            return Handover(room.say(own, part.id, body, mark))
+        finally:
+            self._saying = ""
 
     # Puppeteer
 
@@ -183,6 +203,9 @@ class XmppAdapter:
 
     async def recheck(self, parts: Sequence[Part]) -> Mapping[str, Receipt]:
         """See `bridge.contract.Rechecking`. By the room's history: what it reflected, it keeps."""
+        if self._kept is not None and all(self._kept.is_old(part.id) for part in parts):
+            # The keeper knows what it has written; nobody has to leave the room for its history.
+            return await self._attended.heard(parts)
         return await self._attended.recheck(parts)
 
     # Identifying
@@ -224,7 +247,7 @@ class XmppAdapter:
 
     def write(self, stanza: str) -> None:
         """Give a stanza to the stream. Raises `SendError`."""
-        self._stream.write(stanza)
+        self._stream.write(stanza, self._saying)
 
     def emit(self, *items: Event | State) -> None:
         """Report to the core, in order."""
@@ -245,6 +268,41 @@ class XmppAdapter:
     def written(self, address: Address) -> str:
         """As `bridge.contract.Core.written`."""
         return self._core.written(address)
+
+    # What a keeper holds
+
+    def _keeper(self, keeper: KeeperClient, otherwise: Connector) -> KeptConnector:
+        settings = self._settings
+        named = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
+        return KeptConnector(
+            keeper,
+            self._network,
+            settings.address,
+            named,
+            otherwise,
+            fed=lambda: self._intake.touch(),
+            resuming=self._resuming,
+            known=self._known,
+        )
+
+    def _known(self, part_id: str) -> None:
+        """What was to be said had been said before us. In private, the answer to a ping tells that it arrived."""
+        for room in self._rooms.values():
+            if room.waiting.confirm(part_id, room.said.get(part_id) or Receipt()):
+                return
+
+    def _resuming(self) -> None:
+        for room in self._rooms.values():
+            room.meanwhile.begin()
+
+    def _arrival(self) -> tuple[str, float] | None:
+        return self._kept.origin if self._kept is not None else None
+
+    def _mark(self) -> Callable[[], None]:
+        # What rooms keep for themselves is not safe yet.
+        if self._kept is None or any(room.meanwhile.is_kept for room in self._rooms.values()):
+            return lambda: None
+        return self._kept.mark()
 
     # Helpers
 

@@ -93,6 +93,7 @@ class Attendance:
                     self._backoff.reset()
             except SendError as error:
                 self.room.held.release()
+                self.room.meanwhile.end()
                 self.attempted.set()
                 self._inside(error.failure)
                 log.warning("the bot is not in the room", room=self.room.jid, error=str(error))

@@ -118,6 +118,14 @@ class Attended:
             )
         return findings.arrived
 
+    async def heard(self, parts: Sequence[Part]) -> Mapping[str, Receipt]:
+        """Of these parts, all for one room, those that it has reflected, as far as we heard. Raises `SendError`."""
+        if not parts:
+            return {}
+        room = self.attendance(parts[0].place).room
+        await self._history_heard(room)
+        return {part.id: receipt for part in parts if (receipt := room.said.get(part.id)) is not None}
+
     async def _history_heard(self, room: Room) -> None:
         try:
             async with asyncio.timeout(HISTORY_WITHIN):

@@ -6,7 +6,7 @@ Elements go to the listener as they were parsed, before any stanza object is bui
 import asyncio
 import hashlib
 import ssl
-from typing import Protocol
+from typing import Protocol, cast
 from xml.etree.ElementTree import Element
 
 from slixmpp.basexmpp import BaseXMPP
@@ -52,6 +52,17 @@ class Component(Wire):
         self._listener = listener
         self.accepted = False
         self.begin()
+
+    def resume(self, transport: asyncio.Transport, header: bytes) -> None:
+        """The stream stands, since the server said this header: nothing is introduced, stanzas are next."""
+        self.transport = transport
+        self.init_parser()
+        assert self.parser is not None  # noqa: S101 - just made
+        self.parser.feed(header)
+        for found in self.parser.read_events():
+            self.xml_root, self.xml_depth = cast(tuple[str, Element], found)[1], 1
+        self.accepted = True
+        self._listener.opened()
 
     def start_stream_handler(self, xml: Element) -> None:
         """The server's header is there: prove that we know the secret (XEP-0114 section 3)."""

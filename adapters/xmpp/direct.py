@@ -58,8 +58,11 @@ class Direct:
         bot: str,
         ours: Callable[[str], bool] | None = None,
         clock: Callable[[], float] = time.time,
+        once: Callable[[str, str], None] | None = None,
     ) -> None:
-        """`ours` tells whether a bare JID is one of ours; unless given, all of the bot's domain are."""
+        """`ours` tells whether a bare JID is one of ours; unless given, all of the bot's domain are. `once` is as the
+        way's `write`, but gives with each stanza a key, under which a keeper writes it once only."""
+        self._once = once or (lambda stanza, key: way.write(stanza))
         self._way = way
         self._rooms = rooms
         self._pings = pings
@@ -97,7 +100,7 @@ class Direct:
         )
         body = Text(capabilities.body(part.kind, part.text.text), language=part.text.language)
         held = self._clock() - part.when > HELD
-        self._way.write(
+        self._once(
             outbound.chat(
                 sender,
                 route.to,
@@ -107,7 +110,8 @@ class Direct:
                 in_room=route.room is not None,
                 said=(self._domain, part.when) if held else None,
                 mark=Mark(hops=part.hops),
-            )
+            ),
+            part.id,
         )
         confirmation = self._pings.sent(part.id, route.to)
         self._acquaintances.talk(part.place.native, sender)

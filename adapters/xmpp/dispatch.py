@@ -42,8 +42,16 @@ class Dispatch:
     """`rooms` by bare JID; they may come and go. `people` gets what is no room's."""
 
     def __init__(
-        self, rooms: Mapping[str, Room], queries: Queries, responder: Responder, way: Way, people: People
+        self,
+        rooms: Mapping[str, Room],
+        queries: Queries,
+        responder: Responder,
+        way: Way,
+        people: People,
+        arrival: Callable[[], tuple[str, float] | None] = lambda: None,
     ) -> None:
+        """`arrival` is as of `adapters.xmpp.inbox.Inbox`."""
+        self._arrival = arrival
         self._people = people
         self._rooms = rooms
         self._queries = queries
@@ -86,6 +94,8 @@ class Dispatch:
             self._way.ignored("unknown room")
         elif stanza.get("to") == room.observer_jid:
             room.line(stanza)
+        elif room.meanwhile.is_kept and stanza.get("to") == room.owns.bot.jid and (came := self._arrival()) is not None:
+            room.meanwhile.take(stanza, room.jid, came[1])
         # Else it is a copy of what the observer gets, too; not even counted, for there are as many as puppets.
 
     def _presence(self, stanza: Element) -> None:

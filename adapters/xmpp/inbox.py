@@ -1,5 +1,6 @@
 """Private messages from people: to puppets, to the bot, and through rooms; and what their writers are told of them."""
 
+import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -69,8 +70,11 @@ class Inbox:
         bot: str,
         ours: Callable[[str], bool] | None = None,
         clock: Callable[[], float] = time.time,
+        arrival: Callable[[], tuple[str, float] | None] = lambda: None,
     ) -> None:
-        """`ours` tells whether a bare JID is one of ours; unless given, all of the bot's domain are."""
+        """`ours` tells whether a bare JID is one of ours; unless given, all of the bot's domain are. `arrival` gives a
+        name of the stanza at hand that it has whoever reads it, and when it came; None where there is none."""
+        self._arrival = arrival
         self._core = core
         self._way = way
         self._rooms = rooms
@@ -197,7 +201,8 @@ class Inbox:
         if ids.bare(sender) not in self._rooms:
             self._acquaintances.talk(sender, to)
         now = self._clock()
-        when = min(line.stamp, now) if line.stamp is not None else now
+        came = arrived[1] if (arrived := self._arrival()) is not None else now
+        when = min(line.stamp, now) if line.stamp is not None else came
         if line.reactions is not None:
             about, keys = line.reactions
             for change in tuple(self._correspondence.react(about, keys, pair)):
@@ -222,7 +227,8 @@ class Inbox:
         protection: Protection = Protection.NONE,
         hops: int = HOPS,
     ) -> str:
-        mint = Envelope.mint_at(self._clock(), secrets.token_hex(6))
+        name, now = self._arrival() or (secrets.token_hex(16), self._clock())
+        mint = Envelope.mint_at(now, hashlib.sha256(name.encode()).hexdigest()[:12])
         envelope = Envelope(mint, message_id(stanza), stanza.get("from", ""), stanza.get("to", ""))
         place = Place(self._core.network, person.address.native, PlaceKind.USER)
         origin = Origin(self._core.network, str(envelope))

@@ -29,7 +29,15 @@ class Taker(Protocol):
 class Intake:
     """Owned by its task, `run`. `pause` is told when to stop reading the stream and when to go on."""
 
-    def __init__(self, core: Taker, pause: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        core: Taker,
+        pause: Callable[[bool], None],
+        mark: Callable[[], Callable[[], None]] = lambda: lambda: None,
+    ) -> None:
+        """`mark` is called when all that came is about to be given to the core, and what it gives when that is
+        durable."""
+        self._mark = mark
         self._core = core
         self._pause = pause
         self._waiting: deque[Event | State] = deque()
@@ -47,12 +55,20 @@ class Intake:
         if len(self._waiting) > HIGH:
             self._pause(True)
 
+    def touch(self) -> None:
+        """Something came, of which there may be nothing to report."""
+        self._some.set()
+
     async def run(self) -> None:
         """Give everything to the core, in order, until cancelled."""
         while True:
             await self._some.wait()
+            durable = self._mark() if len(self._waiting) <= BATCH else None
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-            await self._core.accept(*batch)
+            if batch:
+                await self._core.accept(*batch)
+            if durable is not None:
+                durable()
             if len(self._waiting) <= LOW:
                 self._pause(False)
             if not self._waiting:

@@ -1,6 +1,6 @@
 """All that has to do with single people and not with rooms: private messages, contacts, presence."""
 
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, Protocol
 from xml.etree.ElementTree import Element
 
@@ -56,14 +56,17 @@ class People:
         sightings: Sightings,
         *,
         bot: str,
+        arrival: Callable[[], tuple[str, float] | None] = lambda: None,
+        once: Callable[[str, str], None] | None = None,
     ) -> None:
+        """`arrival` is as of `adapters.xmpp.inbox.Inbox`, `once` as of `adapters.xmpp.direct.Direct`."""
         acquaintances = Acquaintances()
         subscriptions = Subscriptions(core.recall(PREFIX))
         self._acquaintances = acquaintances
         self._pings = Pings(queries, bot)
         self._sightings = sightings
-        self.direct = Direct(way, rooms, self._pings, acquaintances, bot=bot)
-        self.inbox = Inbox(core, way, rooms, acquaintances, bot=bot)
+        self.direct = Direct(way, rooms, self._pings, acquaintances, bot=bot, once=once)
+        self.inbox = Inbox(core, way, rooms, acquaintances, bot=bot, arrival=arrival)
         self.showing = Showing(way, core.presence_of, rooms, subscriptions, bot)
         self._contacts = Contacts(core, way, subscriptions, self.showing, sightings, bot=bot)
 

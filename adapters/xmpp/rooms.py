@@ -21,6 +21,7 @@ from adapters.xmpp.held import Held
 from adapters.xmpp.inbound import Line, RoomPresence, is_self, read_line, read_presence
 from adapters.xmpp.known import Known, Recent
 from adapters.xmpp.link import Link, Sight
+from adapters.xmpp.meanwhile import Meanwhile
 from adapters.xmpp.memory import Remembered
 from adapters.xmpp.occupants import NICK_CHANGE, Occupants, cause_of
 from adapters.xmpp.own import Own, Owns
@@ -83,6 +84,7 @@ class Room:
         self.heard = clock()
         self.topic: str | None = None
         """The subject, as the room last told it."""
+        self.meanwhile = Meanwhile()
         self._link = link
         self._password = password
         self._clock = clock
@@ -332,6 +334,8 @@ class Room:
             self._observe(own)
             self._in_history = True
             self.held.do(partial(self._adopt, gathered))
+            for stanza in self.meanwhile.end() if own is self.owns.bot else ():
+                self.line(stanza)
         if other is not None and other.nick != nick:
             # The service gave us another nick than we asked for (status 210): the one we wanted is a person's.
             self._others_presence(other)

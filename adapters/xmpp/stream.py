@@ -1,14 +1,14 @@
 """The component's stream for as long as the adapter lives: connects, reconnects, writes, notices silence.
 
-Where the transport comes from is a seam (`Connector`): now a TCP connection of our own, later one that a keeper
-process holds over our restarts.
+Where the transport comes from is a seam (`Connector`): a TCP connection of our own, or one that a keeper process holds
+over our restarts (`adapters.xmpp.kept`).
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from xml.etree.ElementTree import Element
 
 import structlog
@@ -37,6 +37,14 @@ PAUSES = (0.5, 60.0)
 """The first and the longest pause between attempts, in seconds."""
 STABLE = 30.0
 """Seconds a connection has to last to be no failure."""
+
+
+@runtime_checkable
+class Once(Protocol):
+    """A transport that remembers what was written."""
+
+    def write_once(self, data: bytes, key: str) -> None:
+        """Write it, unless it was written before under that key."""
 
 
 class Listener(Protocol):
@@ -91,8 +99,11 @@ class Stream:
         component = self._component
         return component is not None and component.accepted and component.transport is not None
 
-    def write(self, stanza: str) -> None:
-        """The one way into the stream. Raises `SendError`: permanent for what may not be sent at all."""
+    def write(self, stanza: str, key: str = "") -> None:
+        """The one way into the stream. Raises `SendError`: permanent for what may not be sent at all.
+
+        On a stream that a keeper holds, what has a key is written once, however often it is given.
+        """
         try:
             data = checked(stanza)
         except Unsendable as error:
@@ -103,7 +114,10 @@ class Stream:
             raise SendError.passing(Reason.REMOTE_SERVER_TIMEOUT, "the XMPP server is not connected")
         if transport.get_write_buffer_size() > BUFFERED:
             raise SendError.passing(Reason.RESOURCE_CONSTRAINT, "the XMPP server reads too slowly", retry_after=1.0)
-        transport.write(data)
+        if key and isinstance(transport, Once):
+            transport.write_once(data, key)
+        else:
+            transport.write(data)
 
     def pause(self, on: bool) -> None:
         """Stop reading, or go on: for those who cannot keep up with what comes in."""

@@ -68,8 +68,7 @@ async def _serve(config: Config, wants_keeper: bool) -> None:
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, asked)
-    # Only connections to IRC networks are held as yet.
-    holds = any(each.kind == Kind.IRC for each in config.networks.values())
+    holds = any(each.kind in (Kind.IRC, Kind.XMPP) for each in config.networks.values())
     keeper = await _keeper(config) if wants_keeper and holds else None
     try:
         await Service(config, keeper).run(stop)

@@ -11,6 +11,9 @@ from typing import Final, Protocol, cast
 WINDOW: Final[int] = 1024 * 1024
 """Bytes of a connection that the bridge may leave unacknowledged; beyond, nothing is read from the server."""
 
+STREAM_WINDOW: Final[int] = 8 * 1024 * 1024
+"""The same of a stream, which is everybody's, and where the bridge can acknowledge at the end of a stanza only."""
+
 PIECE: Final = 64 * 1024
 """Bytes of an unfinished line after which it is handed on as it is."""
 
@@ -79,6 +82,7 @@ class Held(asyncio.Protocol):
         self._end = 0
         self._unacknowledged = 0
         self._paused = False
+        self._window = STREAM_WINDOW if framing is Framing.STREAM else WINDOW
         self._keys: OrderedDict[str, None] = OrderedDict()
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -88,6 +92,7 @@ class Held(asyncio.Protocol):
         """It is open."""
         self._transport = cast("asyncio.Transport", transport)
         self.is_open = True
+        self._transport.set_write_buffer_limits(high=self._window)
         tls = transport.get_extra_info("ssl_object")
         self.secure = tls is not None
         if tls is not None:
@@ -137,7 +142,7 @@ class Held(asyncio.Protocol):
             cut = upto - first.start
             self._unacknowledged -= cut
             self._pieces.appendleft(Piece(upto, first.when, first.data[cut:]))
-        if self._paused and self._unacknowledged <= WINDOW // 2 and self._transport is not None and self.is_open:
+        if self._paused and self._unacknowledged <= self._window // 2 and self._transport is not None and self.is_open:
             self._paused = False
             self._transport.resume_reading()
 
@@ -182,7 +187,7 @@ class Held(asyncio.Protocol):
         if not self._owner.attached:
             self._answer(data)
         self._owner.came(self, piece)
-        if self._unacknowledged > WINDOW and not self._paused and self._transport is not None and self.is_open:
+        if self._unacknowledged > self._window and not self._paused and self._transport is not None and self.is_open:
             self._paused = True
             self._transport.pause_reading()
 

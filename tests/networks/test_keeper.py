@@ -24,12 +24,12 @@ HEARD_WITHIN = 40.0
 
 @dataclass
 class Gateway:
-    """A Rialto between two IRC networks, run as a process of its own, with a keeper."""
+    """A Rialto with one room, run as a process of its own, with a keeper. `networks` are the keys of each, `places`
+    what the room is on it."""
 
     folder: Path
-    ports: dict[str, int]
-    channel: str
-    nick: str
+    networks: dict[str, dict[str, Any]]
+    places: dict[str, str]
     changes: dict[str, Any] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
 
@@ -44,11 +44,8 @@ class Gateway:
         return {
             "store": "sqlite:///rialto.db",
             "http": {"listen": f"127.0.0.1:{self.http_port}", "admin_token": "token-of-tests"},
-            "networks": {
-                name: {"kind": "irc", "server": f"irc://127.0.0.1:{port}", "nick": self.nick, "flood": FLOOD}
-                for name, port in self.ports.items()
-            },
-            "rooms": {"tea": dict.fromkeys(self.ports, self.channel)},
+            "networks": self.networks,
+            "rooms": {"tea": self.places},
         } | self.changes
 
     async def start(self, *options: str) -> None:
@@ -103,10 +100,19 @@ class Gateway:
 async def gateway(
     ngircd: NgIRCd, inspircd: InspIRCd, new_folder: Callable[[str], Path], unique: str
 ) -> AsyncIterator[Gateway]:
-    ports = {"libera": ngircd.port, "oftc": inspircd.port}
-    made = Gateway(new_folder("keeper"), ports, f"#{unique}", f"ri{unique}")
+    """Between two IRC networks."""
+    networks = {"libera": irc(ngircd.port, f"ri{unique}"), "oftc": irc(inspircd.port, f"ri{unique}")}
+    made = Gateway(new_folder("keeper"), networks, dict.fromkeys(networks, f"#{unique}"))
     yield made
     await made.end()
+
+
+def irc(port: int, nick: str) -> dict[str, Any]:
+    return {"kind": "irc", "server": f"irc://127.0.0.1:{port}", "nick": nick, "flood": FLOOD}
+
+
+def port(gateway: Gateway, network: str) -> int:
+    return int(gateway.networks[network]["server"].rpartition(":")[2])
 
 
 @dataclass
@@ -141,18 +147,17 @@ class People:
 @asynccontextmanager
 async def talking(gateway: Gateway, unique: str) -> AsyncIterator[People]:
     """The two, their puppets there and heard."""
-    ports = gateway.ports
     async with (
-        IrcClient(f"kestrel{unique}", ports["libera"]) as kestrel,
-        IrcClient(f"osprey{unique}", ports["oftc"]) as osprey,
+        IrcClient(f"kestrel{unique}", port(gateway, "libera")) as kestrel,
+        IrcClient(f"osprey{unique}", port(gateway, "oftc")) as osprey,
     ):
-        people = People(kestrel, osprey, gateway.channel)
+        people = People(kestrel, osprey, gateway.places["libera"])
         for client in people.both:
-            await client.join(gateway.channel)
+            await client.join(people.channel)
         await gateway.start()
         await gateway.ready()
         for speaker, hearer in ((kestrel, osprey), (osprey, kestrel)):
-            speaker.say(gateway.channel, f"warm {speaker.name}")
+            speaker.say(people.channel, f"warm {speaker.name}")
             seen = await hearer.wait_for(text=f"warm {speaker.name}", timeout=HEARD_WITHIN)
             assert seen.who.startswith(speaker.name), f"the bot spoke: {seen}"
         yield people
@@ -170,7 +175,7 @@ async def test_killed_amid_traffic_nobody_quits_and_every_line_arrives_once_in_o
     async with talking(gateway, unique) as people:
         since = people.now()
         said = {client.name: [f"{client.name} {number}" for number in range(150)] for client in people.both}
-        talk = asyncio.gather(*(say(client, gateway.channel, said[client.name]) for client in people.both))
+        talk = asyncio.gather(*(say(client, people.channel, said[client.name]) for client in people.both))
         for number in (20, 60):
             await people.osprey.wait_for(text=f"{people.kestrel.name} {number}", timeout=HEARD_WITHIN)
             await gateway.kill()
@@ -181,7 +186,7 @@ async def test_killed_amid_traffic_nobody_quits_and_every_line_arrives_once_in_o
             with suppress(AssertionError):
                 await other.wait_for(text=said[client.name][-1], timeout=HEARD_WITHIN)
             # Something that crosses after all that could come twice.
-            client.say(gateway.channel, f"fence {client.name}")
+            client.say(people.channel, f"fence {client.name}")
             await other.wait_for(text=f"fence {client.name}", timeout=HEARD_WITHIN)
             assert people.heard(other, said[client.name]) == said[client.name], gateway.log()
         assert people.comings(since) == [], gateway.log()
@@ -193,14 +198,14 @@ async def test_what_is_said_while_it_is_down_arrives_after_it_is_back(gateway: G
         await gateway.kill()
         texts = [f"nobody there {number}" for number in range(30)]
         for text in texts:
-            people.kestrel.say(gateway.channel, text)
+            people.kestrel.say(people.channel, text)
         # The server has them all: whoever asks it something now is answered after them.
         people.kestrel.raw("PING fence")
         await asyncio.wait_for(answered(people.kestrel), 20)
         await gateway.start()
         for text in texts:
             await people.osprey.wait_for(text=text, timeout=READY_WITHIN)
-        people.kestrel.say(gateway.channel, "fence")
+        people.kestrel.say(people.channel, "fence")
         await people.osprey.wait_for(text="fence", timeout=HEARD_WITHIN)
         assert people.heard(people.osprey, texts) == texts
         assert people.comings(since) == [], gateway.log()
@@ -214,15 +219,15 @@ async def answered(client: IrcClient) -> None:
 async def test_who_came_and_went_meanwhile_is_known(gateway: Gateway, unique: str) -> None:
     async with talking(gateway, unique) as people:
         await gateway.kill()
-        async with IrcClient(f"heron{unique}", gateway.ports["libera"]) as heron:
-            await heron.join(gateway.channel)
-            await people.kestrel.part(gateway.channel)
+        async with IrcClient(f"heron{unique}", port(gateway, "libera")) as heron:
+            await heron.join(people.channel)
+            await people.kestrel.part(people.channel)
             await gateway.start()
             await gateway.ready()
             await people.osprey.wait_for(
                 lambda seen: seen.who.startswith(f"heron{unique}"), kind=Sight.JOIN, timeout=HEARD_WITHIN
             )
-            heron.say(gateway.channel, "good morning")
+            heron.say(people.channel, "good morning")
             seen = await people.osprey.wait_for(text="good morning", timeout=HEARD_WITHIN)
             assert seen.who.startswith(f"heron{unique}")
 
@@ -262,7 +267,8 @@ async def test_under_another_configuration_it_comes_anew(gateway: Gateway, uniqu
     async with talking(gateway, unique) as people:
         since = people.now()
         await gateway.kill()
-        gateway.nick = f"new{unique}"
+        for keys in gateway.networks.values():
+            keys["nick"] = f"new{unique}"
         await gateway.start()
         for client in people.both:
             await client.wait_for(
@@ -272,5 +278,5 @@ async def test_under_another_configuration_it_comes_anew(gateway: Gateway, uniqu
                 timeout=READY_WITHIN,
             )
         await gateway.ready()
-        people.kestrel.say(gateway.channel, "still bridged")
+        people.kestrel.say(people.channel, "still bridged")
         await people.osprey.wait_for(text="still bridged", timeout=HEARD_WITHIN)

@@ -70,9 +70,9 @@ async def test_many_at_once_keep_their_order_and_share_pings(prosody: Prosody, n
         written: list[str] = []
         write = adapter._stream.write
 
-        def listen(stanza: str) -> None:
+        def listen(stanza: str, key: str = "") -> None:
             written.append(stanza)
-            write(stanza)
+            write(stanza, key)
 
         adapter._stream.write = listen  # type: ignore[method-assign]  # only listens
         adapter._queries._write = listen
