@@ -36,7 +36,7 @@ CONNECTS_PER_SECOND: Final = 1.0
 IDLE: Final = 60.0
 """Seconds for which a puppet that is in no channel stays connected."""
 
-ASKED_WITHIN: Final = 120.0
+ASKED_WITHIN: Final = 45.0
 """Seconds after which a puppet that was taken up again is let go from channels that nobody wants it in any more."""
 
 REALNAME_BYTES: Final = 100

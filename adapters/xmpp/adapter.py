@@ -206,7 +206,11 @@ class XmppAdapter:
         if self._kept is not None and all(self._kept.is_old(part.id) for part in parts):
             # The keeper knows what it has written; nobody has to leave the room for its history.
             return await self._attended.heard(parts)
-        return await self._attended.recheck(parts)
+        arrived = await self._attended.recheck(parts)
+        if self._kept is not None:
+            for part in parts:
+                self._kept.unkey(part.id)
+        return arrived
 
     # Identifying
 
@@ -234,6 +238,8 @@ class XmppAdapter:
 
     def received(self, stanza: Element) -> None:
         """A stanza came."""
+        if self._kept is not None and stanza.get("type") == "error" and (part_id := ids.part_id(stanza.get("id", ""))):
+            self._kept.unkey(part_id)
         self._dispatch.received(stanza)
 
     def closed(self, failure: Failure) -> None:

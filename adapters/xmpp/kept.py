@@ -71,6 +71,10 @@ class KeptTransport(asyncio.Transport):
         self._written[key] = True
         self._kept.write(data, key)
 
+    def unkey(self, key: str) -> None:
+        """What was written with the key was refused, or did not arrive."""
+        self._kept.unkey(key)
+
     def close(self) -> None:
         """See `asyncio.BaseTransport`."""
         self._closing = True
@@ -106,7 +110,7 @@ class KeptTransport(asyncio.Transport):
             if component.xml_depth == 0 and len(self._header) < HEADER_BYTES:
                 self._header += tag
             component.data_received(tag)
-            if component.xml_depth == 1:
+            if component.at_rest:
                 self._boundary = self._position
         self._fed()
 
@@ -210,6 +214,11 @@ class KeptConnector:
     def _begun(self, kept: Kept, component: Component) -> KeptTransport:
         self._transport = KeptTransport(kept, component, self._settings, self._fed, self._known)
         return self._transport
+
+    def unkey(self, key: str) -> None:
+        """As `KeptTransport.unkey`."""
+        if self._transport is not None:
+            self._transport.unkey(key)
 
     def is_old(self, key: str) -> bool:
         """As `KeptTransport.is_old`: it may be given again, for the keeper knows whether it was written."""

@@ -50,6 +50,11 @@ class Wire(BaseXMPP):
         """A whole element of the stream came. Must not raise."""
         raise NotImplementedError
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether what came ends with a whole stanza."""
+        return self.xml_depth == 1 and self._since_stanza == 0
+
     def send_raw(self, data: str | bytes) -> None:
         """Write, unless the connection is gone. Never logged: passwords go this way, too."""
         if self.transport is not None:
@@ -90,6 +95,9 @@ class Wire(BaseXMPP):
         parser = self.parser
         try:
             parser.feed(chunk)
+            if (flush := getattr(parser, "flush", None)) is not None:
+                # Later releases of expat leave the end of what came for later; with them Python has this.
+                flush()
             for found in parser.read_events():
                 if self.parser is not parser:
                     return  # the stream begins anew: what was sent before that is not to be believed (RFC 6120 5.4.3.3)

@@ -175,8 +175,8 @@ class Base(BaseSettings):
     )
     keeper: bool = Field(
         default=True,
-        description="Whether a small process beside Rialto holds the connections to IRC networks, so that nobody quits "
-        "and nothing is lost there when Rialto crashes or is upgraded (docs/keeper.md).",
+        description="Whether a small process beside Rialto holds the connections to IRC and XMPP servers, so that "
+        "nobody leaves and nothing is lost there when Rialto crashes or is upgraded (docs/keeper.md).",
     )
     log: Log = Log()
 

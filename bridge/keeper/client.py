@@ -94,6 +94,10 @@ class Kept:
             values = {"key": key} if key else {}
             self._say("write", data[start : start + WRITE_BYTES], conn=self.id, **values)
 
+    def unkey(self, key: str) -> None:
+        """What was written with the key was refused, or did not arrive: the next time it is written again."""
+        self._say("unkey", conn=self.id, key=key)
+
     def acknowledge(self, upto: int, snapshot: bytes | None) -> None:
         """What came before `upto` is not needed again; the snapshot, if it changed, is how things stand there."""
         if snapshot is None:

@@ -158,6 +158,10 @@ class Held(asyncio.Protocol):
             self._transport.write(data)
         return True
 
+    def unkey(self, key: str) -> None:
+        """What was written with the key was refused: it may be written again."""
+        self._keys.pop(key, None)
+
     def close(self, words: bytes) -> None:
         """Say some last words, and close when they are written."""
         if self._transport is None or not self.is_open:

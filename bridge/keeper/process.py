@@ -141,7 +141,7 @@ class Keeper:
                 self._open(frame)
             case "end":
                 self._over.set()
-            case "ack" | "resume" | "write" | "close" | "abort" | "forget" | "refuse":
+            case "ack" | "resume" | "write" | "unkey" | "close" | "abort" | "forget" | "refuse":
                 held = self._held.get(frame.text("conn"))
                 if held is not None:
                     self._do(frame, held)
@@ -166,6 +166,8 @@ class Keeper:
                 key = frame.values.get("key", "")
                 if not held.write(frame.body, key if isinstance(key, str) else "") and self._bridge is not None:
                     self._bridge.say("known", conn=held.id, key=key)
+            case "unkey":
+                held.unkey(frame.text("key"))
             case "close":
                 held.close(frame.body)
             case "abort":

@@ -91,6 +91,9 @@ class Gateway:
             await self.kill()
         await end_keeper(self.folder)
 
+    def keeper_pid(self) -> int:
+        return int((self.keeper / "keeper.log").read_text().rpartition("pid=")[2].split()[0])
+
     def log(self) -> str:
         logs = [self.folder / "rialto.log", self.keeper / "keeper.log"]
         return "\n".join(log.read_text(errors="replace")[-8000:] for log in logs if log.exists())
@@ -234,14 +237,14 @@ async def test_who_came_and_went_meanwhile_is_known(gateway: Gateway, unique: st
 
 async def test_stopped_it_says_good_bye_and_the_keeper_ends(gateway: Gateway, unique: str) -> None:
     async with talking(gateway, unique) as people:
-        pid = (await asyncio.to_thread((gateway.keeper / "keeper.log").read_text)).rpartition("pid=")[2].split()[0]
+        pid = await asyncio.to_thread(gateway.keeper_pid)
         since = people.now()
         await gateway.stop()
         await people.kestrel.wait_for(
             lambda seen: seen.who.startswith(people.osprey.name), kind=Sight.LEAVE, since=since[people.kestrel.name]
         )
         assert not socket_path(gateway.keeper).exists()
-        assert not await asyncio.to_thread(alive, int(pid))
+        assert not await asyncio.to_thread(alive, pid)
 
 
 def alive(pid: int) -> bool:
@@ -261,6 +264,23 @@ async def test_without_a_keeper_its_connections_end_with_it(gateway: Gateway, un
         await people.kestrel.wait_for(
             lambda seen: seen.who.startswith(people.osprey.name), kind=Sight.LEAVE, since=since[people.kestrel.name]
         )
+
+
+async def test_if_the_keeper_dies_it_goes_on_by_itself(gateway: Gateway, unique: str) -> None:
+    async with talking(gateway, unique) as people:
+        since = people.now()
+        os.kill(await asyncio.to_thread(gateway.keeper_pid), signal.SIGKILL)
+        for client in people.both:
+            await client.wait_for(lambda seen: seen.who == f"ri{unique}", kind=Sight.LEAVE, since=since[client.name])
+            await client.wait_for(
+                lambda seen: seen.who.startswith(f"ri{unique}"),
+                kind=Sight.JOIN,
+                since=since[client.name],
+                timeout=READY_WITHIN,
+            )
+        await gateway.ready()
+        people.kestrel.say(people.channel, "still bridged")
+        await people.osprey.wait_for(text="still bridged", timeout=HEARD_WITHIN)
 
 
 async def test_under_another_configuration_it_comes_anew(gateway: Gateway, unique: str) -> None:

@@ -61,6 +61,7 @@ class Connection:
         self._choked = False
         self._tokens = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Receipt]] = {}
+        self._keys: dict[int, str] = {}
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._ending: Ending | None = None
         self.session = Session(profile, self._loop.time)
@@ -107,10 +108,13 @@ class Connection:
         if (backlog := self.session.backlog) > BACKLOG:
             raise SendError.passing(Reason.RESOURCE_CONSTRAINT, "flood control holds too many lines back", backlog / 2)
         token, future = self._future()
+        if key:
+            self._keys[token] = key
         try:
             throttled = self.session.say(token, target, manner, text, urgency, tags, key)
         except LocalProtocolError as error:
             del self._waiting[token]
+            self._keys.pop(token, None)
             reason = Reason.RESOURCE_CONSTRAINT if "waiting" in str(error) else Reason.POLICY_VIOLATION
             raise SendError(Failure(reason, str(error)), temporary=reason is Reason.RESOURCE_CONSTRAINT) from error
         self.flush()
@@ -269,6 +273,7 @@ class Connection:
 
     def _decided(self, token: int, future: asyncio.Future[Receipt]) -> None:
         self._waiting.pop(token, None)
+        self._keys.pop(token, None)
         if future.cancelled():
             # Whoever gave up on the line will send it again: it must not go out twice.
             self.session.withdraw(token)
@@ -287,6 +292,8 @@ class Connection:
                 case events.Delivered(token, msgid):
                     self._settle(token, Receipt(msgid or None))
                 case events.Refused(token):
+                    if isinstance(self._carrier, KeptCarrier) and (key := self._keys.get(token)):
+                        self._carrier.unkey(key)
                     self._settle(token, self._refusal(event))
                 case events.Dropped(token, sent):
                     text = "the connection was lost before the server confirmed" if sent else "it was never sent"

@@ -69,6 +69,10 @@ class KeptCarrier:
         """Send bytes unless those of this key were sent before; `Resumable.known` tells that."""
         self._kept.write(data, key)
 
+    def unkey(self, key: str) -> None:
+        """What was sent under the key was refused: when it is sent again, that is no repetition."""
+        self._kept.unkey(key)
+
     def close(self) -> None:
         """See `Carrier`."""
         self._kept.close()
