@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement
 
+from adapters.xmpp import ids
+
 KEPT: Final = 10_000
 """Lines of one room that are kept. The room's own history has the newest of what is beyond."""
 
@@ -37,7 +39,11 @@ class Meanwhile:
         SubElement(stanza, "{urn:xmpp:delay}delay", {"from": room, "stamp": f"{stamp}Z"})
         self._lines.append(stanza)
 
-    def end(self) -> list[Element]:
-        """The bot is in, or will not be: what was kept, and nothing is from now on."""
+    def end(self, *, named: bool = False) -> list[Element]:
+        """The bot is in, or will not be: what was kept, and nothing is from now on.
+
+        Unless the room has `named` them (XEP-0359), lines that cannot be known again are left to its history: they are
+        known by their time there, which is not quite ours.
+        """
         lines, self._lines = self._lines, None
-        return lines or []
+        return [line for line in lines or () if named or len(line.get("id", "")) >= ids.STRONG]

@@ -334,7 +334,7 @@ class Room:
             self._observe(own)
             self._in_history = True
             self.held.do(partial(self._adopt, gathered))
-            for stanza in self.meanwhile.end() if own is self.owns.bot else ():
+            for stanza in self.meanwhile.end(named=self.stanza_ids) if own is self.owns.bot else ():
                 self.line(stanza)
         if other is not None and other.nick != nick:
             # The service gave us another nick than we asked for (status 210): the one we wanted is a person's.

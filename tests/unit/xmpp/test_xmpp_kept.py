@@ -141,12 +141,20 @@ def test_lines_of_a_room_are_kept_as_its_history() -> None:
     meanwhile = Meanwhile()
     line = "<message xmlns='jabber:component:accept' from='r@c/ana'><body>hi</body></message>"
     meanwhile.take(fromstring(line), "r@c", 0.0)
-    assert meanwhile.end() == []
+    assert meanwhile.end(named=True) == []
     meanwhile.begin()
     meanwhile.take(fromstring(line), "r@c", 1_700_000_000.5)
     meanwhile.take(fromstring(line.replace("body", "subject")), "r@c", 1_700_000_000.5)
-    (kept,) = meanwhile.end()
+    (kept,) = meanwhile.end(named=True)
     delay = kept.find("{urn:xmpp:delay}delay")
     assert delay is not None
     assert dict(delay.attrib) == {"from": "r@c", "stamp": "2023-11-14T22:13:20.500Z"}
     assert not meanwhile.is_kept
+
+
+def test_what_could_not_be_known_again_is_left_to_the_rooms_history() -> None:
+    meanwhile = Meanwhile()
+    meanwhile.begin()
+    for name in ("7", "c0ffee00-c0ffee00-c0ffee00"):
+        meanwhile.take(fromstring(f"<message from='r@c/ana' id='{name}'><body>hi</body></message>"), "r@c", 1.0)
+    assert [line.get("id") for line in meanwhile.end()] == ["c0ffee00-c0ffee00-c0ffee00"]
