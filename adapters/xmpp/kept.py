@@ -24,7 +24,12 @@ FAREWELL: Final = b"</stream:stream>"
 HEADER_BYTES: Final = 8192
 NAME: Final = "component"
 
-_TAGS: Final = re.compile(rb"[^>]*>|[^>]+\Z")
+TAG_BYTES: Final = 65536
+"""Bytes of an unfinished tag after which it is not waited for."""
+
+_TAG: Final = re.compile(rb">")
+_END: Final = re.compile(rb"</(?:[^<>/]*:)?(?:handshake|iq|message|presence)\s*>|/>")
+"""Where a stanza may end; whether it does, the parser knows."""
 
 
 class Snapshot(BaseModel):
@@ -51,6 +56,7 @@ class KeptTransport(asyncio.Transport):
         self._settings = settings
         self._fed = fed
         self._header = b""
+        self._rest = b""
         self._closing = False
         self._choked = False
         self._position = 0
@@ -102,17 +108,31 @@ class KeptTransport(asyncio.Transport):
     # The keeper's side
 
     def got(self, start: int, data: bytes, when: float) -> None:
-        """Bytes came. They are fed tag by tag, for only so is it known where a stanza ends."""
-        self._position, self._when = start, when
-        component = self._component
-        for tag in _TAGS.findall(data):
-            self._position += len(tag)
+        """Bytes came. They are fed in pieces that end where a stanza may: the same ones however they came."""
+        component, self._when = self._component, when
+        data, self._position = self._rest + data, start - len(self._rest)
+        whole = self._whole(data)
+        data, self._rest = data[:whole], data[whole:]
+        position = 0
+        while position < len(data):
+            found = (_TAG if component.xml_depth == 0 else _END).search(data, position)
+            end = found.end() if found is not None else len(data)
+            piece = data[position:end]
+            position = end
+            self._position += len(piece)
             if component.xml_depth == 0 and len(self._header) < HEADER_BYTES:
-                self._header += tag
-            component.data_received(tag)
+                self._header += piece
+            component.data_received(piece)
             if component.at_rest:
                 self._boundary = self._position
         self._fed()
+
+    @staticmethod
+    def _whole(data: bytes) -> int:
+        """How much of it is not an unfinished tag."""
+        tag = data.rfind(b"<")
+        unfinished = tag >= 0 and data.find(b">", tag) < 0 and len(data) - tag < TAG_BYTES
+        return tag if unfinished else len(data)
 
     def known(self, key: str) -> None:
         """What was to be written with this key had been written before."""

@@ -36,16 +36,19 @@ def folder_of(store: str) -> Path:
 
 async def attached(folder: Path) -> KeeperClient:
     """The keeper of this folder; if none runs, it is started, and outlives us. Raises `KeeperError`."""
+    why: list[str] = []
     try:
         async with asyncio.timeout(START_WITHIN):
-            return await _attached(folder)
+            return await _attached(folder, why)
     except TimeoutError:
-        raise KeeperError(f"no keeper could be had in {folder}; see {folder / 'keeper.log'}") from None
+        told = f" ({why[-1]})" if why else ""
+        raise KeeperError(f"no keeper could be had in {folder}{told}; see {folder / 'keeper.log'}") from None
     except OSError as error:
         raise KeeperError(f"no keeper can be had in {folder}: {error.strerror or error}") from error
 
 
-async def _attached(folder: Path) -> KeeperClient:
+async def _attached(folder: Path, why: list[str]) -> KeeperClient:
+    """Try until it works; `why` gets what is in the way."""
     process: subprocess.Popen[bytes] | None = None
     while True:
         try:
@@ -64,8 +67,8 @@ async def _attached(folder: Path) -> KeeperClient:
         except StrangeError as error:
             mend = "end it (SIGTERM) to have a new one at the next start; its connections are closed then"
             raise KeeperError(f"{error}: {mend}") from error
-        except BusyError:
-            log.debug("the keeper is busy", folder=str(folder))  # the bridge before us may be dying
+        except BusyError as error:
+            why.append(str(error))  # the bridge before us may just be dying
         await asyncio.sleep(PAUSE)
 
 
