@@ -9,11 +9,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
 from bridge.conversations import pair
 from bridge.counts import Counts
@@ -22,14 +20,12 @@ from bridge.model.address import Place
 from bridge.model.event import Event, PuppetGone, State, TopicSet
 from bridge.model.result import Failure, Reason
 from bridge.router import Router
-from bridge.store import Store, conversations, events, states
+from bridge.store import Store, StoreError, conversations, events, states
 from bridge.tasks import cancel, spawn
 
 log = structlog.get_logger(__name__)
 
 Item = Event | State
-
-T = TypeVar("T")
 
 UNRECORDED = Failure(
     Reason.INTERNAL_SERVER_ERROR, "the bridge could not record it, which its operator finds in the log"
@@ -37,9 +33,6 @@ UNRECORDED = Failure(
 
 STOP_WITHIN = 5.0
 """Seconds to record what was handed in before a stop."""
-
-STORE_PAUSE = 2.0
-"""Seconds between attempts to write while the store does not work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +130,12 @@ class Journal:
             if not self._stopping:
                 self._wake.clear()
             batch, self._pending = self._pending, []
-            await self._take_in(batch)
+            try:
+                await self._take_in(batch)
+            except StoreError as error:
+                # Nobody is answered: the sources have it still, where they keep anything.
+                log.error("what was handed in is not recorded", calls=len(batch), why=str(error))
+                return
 
     def _work_out(self, items: Sequence[Item], keep: Keep) -> _Intake:
         worked_out: list[Item] = []
@@ -159,6 +157,8 @@ class Journal:
     async def _take_in(self, batch: list[_Intake]) -> None:
         try:
             new = await self._write(batch)
+        except StoreError:
+            raise
         except Exception:  # noqa: BLE001 - the fault of one item is that item's: it is found, and the others go on
             log.warning("a batch could not be recorded; its items are recorded one by one", calls=len(batch))
             for intake in batch:
@@ -184,19 +184,23 @@ class Journal:
         )
         try:
             new = await self._write([alone])
+        except StoreError:
+            raise
         except Exception as error:
             log.exception("could not be recorded", item=type(item).__name__, place=str(item.place))
             if isinstance(item, Event):
                 self._counts.quarantined.labels(item.origin.network).inc()
                 words = f"{type(error).__name__}: {error}"
-                await self._insist(partial(events.set_aside, each=item, error=words, now=self._clock()))
+                await self._store.write(partial(events.set_aside, each=item, error=words, now=self._clock()))
                 self._refuse(item, UNRECORDED)
             return
         self._take_effect(alone, alone.items, new)
 
     async def _remember_alone(self, keep: Keep) -> None:
         try:
-            await self._insist(partial(_remember, keep=keep))
+            await self._store.write(partial(_remember, keep=keep))
+        except StoreError:
+            raise
         except Exception:
             # What an adapter asks to remember comes from its network: it must not end the journal.
             log.exception("could not be remembered", network=keep.network, keys=sorted(keep.memory))
@@ -204,16 +208,8 @@ class Journal:
     async def _write(self, batch: Sequence[_Intake]) -> frozenset[str]:
         if not any(intake.durable for intake in batch):
             return frozenset()
-        return await self._insist(partial(_record, batch=batch, now=self._clock()))
-
-    async def _insist(self, operation: Callable[[Connection], T]) -> T:
-        """One transaction. While the store does not work (disk full, locked) all wait, and so do the sources."""
-        while True:
-            try:
-                return await self._store.write(operation)
-            except OperationalError as error:
-                log.error("the store does not work; intake waits", error=str(error.orig), again_in=STORE_PAUSE)
-                await asyncio.sleep(STORE_PAUSE)
+        # While the store does not work (disk full, locked) all wait here, and so do the sources.
+        return await self._store.write(partial(_record, batch=batch, now=self._clock()))
 
     def _take_effect(self, intake: _Intake, items: Sequence[Item], new: frozenset[str]) -> None:
         by_event: dict[str, list[Delivery]] = {}

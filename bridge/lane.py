@@ -16,7 +16,6 @@ from random import uniform
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.attempt import Attempt
 from bridge.backlog import IN_MEMORY, Backlog
@@ -31,7 +30,7 @@ from bridge.model.result import Failure, Reason, Receipt
 from bridge.outcomes import Outcomes
 from bridge.rewording import reword
 from bridge.speakers import Speakers, Undeliverable
-from bridge.store import Store, deliveries
+from bridge.store import Store, StoreError, deliveries
 from bridge.store.deliveries import Piece
 from bridge.tasks import cancel, spawn
 
@@ -171,9 +170,9 @@ class Lane:
         while True:
             try:
                 await self._step()
-            except SQLAlchemyError:
-                log.exception("the store does not answer; the lane waits", place=str(self.place))
-                await asyncio.sleep(PAUSES[1])
+            except StoreError as error:
+                log.error("the store is closed; the lane ends", place=str(self.place), why=str(error))
+                return
             except Exception:
                 # Whatever is wrong, the place's other messages are not to suffer for ever.
                 log.exception("the lane stumbled", place=str(self.place))
@@ -205,7 +204,7 @@ class Lane:
         """A fault of ours with one delivery fails that one, and its sender is told."""
         try:
             await work
-        except SQLAlchemyError:
+        except StoreError:
             raise
         except Exception:
             log.exception("a delivery could not be made", msg=delivery.event.id, place=str(self.place))

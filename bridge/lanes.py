@@ -141,7 +141,6 @@ class Lanes:
         await cancel(self._tasks.values())
         for lane in self._lanes.values():
             await lane.stop()
-        await self._outcomes.stop()
 
     def number(self, place: Place) -> int:
         """The next number in the lane of that place."""

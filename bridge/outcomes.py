@@ -2,54 +2,33 @@
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
-from bridge.store import Store
-from bridge.tasks import cancel, spawn
+from bridge.store import Store, StoreError
 
 log = structlog.get_logger(__name__)
-
-PAUSE = 2.0
-"""Seconds between attempts while the store does not work."""
 
 Operation = Callable[[Connection], None]
 
 
 class Outcomes:
-    """Notes what became of deliveries. While the store does not work (disk full, locked), again and again."""
+    """Notes what became of deliveries. While the store does not work (disk full, locked), they wait in it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._retrying: set[asyncio.Task[None]] = set()
 
     def note(self, operation: Operation) -> None:
-        """Write, soon; the order of the calls is kept while the store works."""
-        self._store.write(operation).add_done_callback(partial(self._look, operation))
+        """Write, soon; the order of the calls is kept."""
+        self._store.write(operation).add_done_callback(_look)
 
-    async def stop(self) -> None:
-        """Give up on what could not be written: it is in doubt at the next start, and is asked after."""
-        await cancel(self._retrying)
 
-    def _look(self, operation: Operation, done: asyncio.Future[None]) -> None:
-        if done.cancelled() or (error := done.exception()) is None:
-            return
-        if isinstance(error, OperationalError):
-            writer = spawn(self._insist(operation), name="outcome")
-            self._retrying.add(writer)
-            writer.add_done_callback(self._retrying.discard)
-        else:
-            log.error("an outcome could not be noted", exc_info=error)
-
-    async def _insist(self, operation: Operation) -> None:
-        while True:
-            await asyncio.sleep(PAUSE)
-            try:
-                await self._store.write(operation)
-            except OperationalError as error:
-                log.error("an outcome cannot be noted; trying again", error=str(error.orig))
-            else:
-                return
+def _look(done: asyncio.Future[None]) -> None:
+    if done.cancelled() or (error := done.exception()) is None:
+        return
+    if isinstance(error, StoreError):
+        # It is in doubt at the next start, and is asked after.
+        log.warning("an outcome could not be noted", why=str(error))
+    else:
+        log.error("an outcome could not be noted", exc_info=error)

@@ -95,7 +95,9 @@ class Service:
         return await self._store.read(partial(story.stories, wanted=wanted, networks=sorted(self._adapters)))
 
     async def healthy(self) -> bool:
-        """Whether the store answers, in time; and by answering at all, that the event loop turns."""
+        """Whether the store's thread answers in time, or is known to wait for its database."""
+        if self._store.trouble is not None:
+            return True
         try:
             async with asyncio.timeout(HEALTHY_WITHIN):
                 self._quarantined = await self._store.read(story.quarantined)
@@ -114,8 +116,10 @@ class Service:
             for sample in metric.samples
             if sample.name.endswith("_total")
         }
+        trouble = self._store.trouble
         return {
             "version": VERSION,
+            "store": {"failure": trouble and trouble.text, "since": trouble and trouble.since},
             "networks": {
                 name: {
                     "kind": self._config.networks[name].kind,

@@ -70,10 +70,18 @@ class FailureStatus(BaseModel):
     why: str
 
 
+class StoreStatus(BaseModel):
+    """Why the store does not work, since then (seconds since the epoch); neither is set if it does."""
+
+    failure: str | None = None
+    since: float | None = None
+
+
 class Status(BaseModel):
     """What a running instance says of itself. `quarantined`: events that could not be recorded, since the store was
-    made."""
+    made. Older versions say nothing of the store."""
 
+    store: StoreStatus = StoreStatus()
     networks: dict[str, NetworkStatus]
     lanes: list[LaneStatus]
     failures: list[FailureStatus] = []
@@ -95,9 +103,10 @@ def status(
 ) -> None:
     """Show what the running instance is connected to, and what waits.
 
-    Asks the instance that was started with this configuration. The exit code is 1 if it does not answer, if one of
-    its networks is offline, or if it is not in one of its places. With the id of a message: where that came from, where
-    it went, and what became of it there, without what it says; 1 if no such message is known, or it was not delivered.
+    Asks the instance that was started with this configuration. The exit code is 1 if it does not answer, if its
+    store does not work, if one of its networks is offline, or if it is not in one of its places. With the id of a
+    message: where that came from, where it went, and what became of it there, without what it says; 1 if no such
+    message is known, or it was not delivered.
     """
     loaded = load_or_exit(config)
     if loaded.http.admin_token is None:
@@ -117,7 +126,8 @@ def status(
         typer.echo(json.dumps(answer, indent=2))
     else:
         show(parsed, console(), time.time)
-    if not all(network.online and not network.outside for network in parsed.networks.values()):
+    works = parsed.store.failure is None
+    if not works or not all(network.online and not network.outside for network in parsed.networks.values()):
         raise typer.Exit(Code.FAILED)
 
 
@@ -158,6 +168,10 @@ def show(status: Status, out: Console, clock: Callable[[], float]) -> None:
     """Print it for a person."""
     now = clock()
     out.print(cell(f"rialto {status.version}"))
+    if status.store.failure is not None:
+        waits = "the store does not work, so nothing is taken in or sent"
+        began = "" if status.store.since is None else f" since {since(status.store.since, now)}"
+        out.print(cell(f"{waits}{began}: {status.store.failure}", "bold red"))
     networks = Table("network", "kind", "state", "since", "why")
     for name, network in status.networks.items():
         state = cell("online", "green") if network.online else cell("offline", "bold red")

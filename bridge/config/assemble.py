@@ -187,7 +187,9 @@ class Assembly:
         return tuple(addresses)
 
     def store(self, url: str, folder: Path) -> str:
-        """The URL with its path made absolute."""
+        """The URL; a path in it made absolute."""
+        if not url.startswith("sqlite:///"):
+            return url
         path = folder / Path(url.removeprefix("sqlite:///")).expanduser()
         if not path.parent.is_dir():
             self.problems.append((("store",), f"there is no folder {path.parent}; make it, or name another"))

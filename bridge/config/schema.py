@@ -152,7 +152,8 @@ class Base(BaseSettings):
 
     store: StoreUrl = Field(
         default="sqlite:///rialto.db",
-        description="Where all that must outlive a restart is kept. A relative path starts at the file's folder.",
+        description="Where all that must outlive a restart is kept: a file of SQLite's, or a database of PostgreSQL's "
+        "(`postgresql://user@host/rialto`). A relative path starts at the file's folder.",
     )
     http: Http = Http()
     rooms: dict[RoomName, dict[str, Places]] = Field(

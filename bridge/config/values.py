@@ -16,7 +16,10 @@ _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION_HELP = "write a whole number and its unit (s, m, h, d), for example 30s, 15m, 1h or 90d"
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*", re.ASCII)
 _LISTEN_HELP = "write HOST:PORT, for example 127.0.0.1:29330 or [::1]:29330"
-_STORE_HELP = "write sqlite:/// and the path of a file, for example sqlite:///rialto.db or sqlite:////var/lib/rialto.db"
+_STORE_HELP = (
+    "write sqlite:/// and the path of a file, for example sqlite:///rialto.db or sqlite:////var/lib/rialto.db, "
+    "or postgresql:// and where the database is, for example postgresql://user@host/rialto"
+)
 
 
 def parse_duration(value: Any) -> int:
@@ -73,14 +76,24 @@ def parse_store(value: Any) -> str:
     """Check the store's URL. Raises `ValueError`."""
     if not isinstance(value, str):
         raise ValueError(_STORE_HELP)
-    scheme = value.partition(":")[0].partition("+")[0]
-    if scheme in ("postgresql", "postgres"):
-        raise ValueError("PostgreSQL is not supported yet and comes later; " + _STORE_HELP)
+    if value.startswith("postgresql://"):
+        return _postgresql(value)
     path = value.removeprefix("sqlite:///")
     if path == value or not path or any(mark in path for mark in "?#\0\r\n"):
         raise ValueError(_STORE_HELP)
     if path == ":memory:":
         raise ValueError("a store in memory would lose what it promised to deliver; " + _STORE_HELP)
+    return value
+
+
+def _postgresql(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        sound = parts.port is None or parts.port > 0
+    except ValueError:
+        raise ValueError(_STORE_HELP) from None
+    if not sound or not value.isprintable() or " " in value or "#" in value or not parts.path.strip("/"):
+        raise ValueError(_STORE_HELP)
     return value
 
 

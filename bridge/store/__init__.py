@@ -1,5 +1,6 @@
 """The store: what must outlive the process. SQLAlchemy Core tables, queries by subject, Alembic migrations."""
 
-from bridge.store.database import Store, StoreError
+from bridge.store.backend import StoreError
+from bridge.store.database import Store, Trouble
 
-__all__ = ["Store", "StoreError"]
+__all__ = ["Store", "StoreError", "Trouble"]

@@ -2,10 +2,10 @@
 
 import structlog
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bridge.model.address import Address, AddressError
 from bridge.store.tables import conversation
+from bridge.store.upsert import upsert
 
 log = structlog.get_logger(__name__)
 
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 def note(connection: Connection, pair: tuple[Address, Address], now: float) -> None:
     """Something was said between these two, at `now` (seconds since the epoch)."""
     connection.execute(
-        sqlite_insert(conversation)
+        upsert(connection, conversation)
         .values(one=str(pair[0]), other=str(pair[1]), last=now)
         .on_conflict_do_update(index_elements=list(conversation.primary_key), set_={"last": now})
     )

@@ -7,7 +7,6 @@ from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, select, text, update
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bridge.delivery import Delivery, State
 from bridge.model.address import Address, Person, Place, PlaceKind
@@ -17,6 +16,7 @@ from bridge.model.result import Failure, Reason, Receipt
 from bridge.store import codec
 from bridge.store.newest import newest
 from bridge.store.tables import IS_OPEN, IS_UNTOLD, body, delivery, event, part, quarantine
+from bridge.store.upsert import upsert
 
 log = structlog.get_logger(__name__)
 
@@ -111,7 +111,7 @@ def begin(connection: Connection, each: Delivery, pieces: Sequence[Piece], now: 
     """Note, before the first byte goes out, what is going to be sent."""
     connection.execute(update(delivery).where(_is(each)).values(state=State.SENDING.value, updated=now))
     connection.execute(
-        sqlite_insert(part).on_conflict_do_nothing(),
+        upsert(connection, part).on_conflict_do_nothing(),
         [
             {
                 "event_id": each.event.id,

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, text
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bridge.delivery import Delivery, mint
 from bridge.model.address import Address, Place
@@ -11,6 +10,7 @@ from bridge.model.event import Event
 from bridge.store import codec
 from bridge.store.newest import newest
 from bridge.store.tables import IS_OPEN, LONG_SENDER, body, delivery, event, quarantine
+from bridge.store.upsert import upsert
 
 AT_ONCE = 1000
 """Rows erased in one operation, so that what is written meanwhile does not wait for long."""
@@ -25,7 +25,7 @@ def record(
     """
     new: set[str] = set()
     for each in events:
-        statement = sqlite_insert(event).on_conflict_do_nothing().returning(event.c.id)
+        statement = upsert(connection, event).on_conflict_do_nothing().returning(event.c.id)
         row = connection.execute(statement, _event_row(each, received)).first()
         if row is not None:
             new.add(row.id)

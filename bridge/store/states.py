@@ -6,11 +6,11 @@ from typing import NamedTuple
 import structlog
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, case, delete, insert, null, select
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bridge.model.address import Address, Person, Place
 from bridge.model.event import Cause, Joined, Left, PuppetGone, Renamed, Roster, State, TopicSet
 from bridge.store.tables import barred, member, memory, setting, topic
+from bridge.store.upsert import upsert
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ def _keep_roster(connection: Connection, state: State) -> None:
     match state:
         case Joined(place, person) | Renamed(place, person):
             connection.execute(
-                sqlite_insert(member)
+                upsert(connection, member)
                 .values(**_key(place), address=person.address.native, name=person.name)
                 .on_conflict_do_update(index_elements=list(member.primary_key), set_={"name": person.name})
             )
@@ -85,7 +85,7 @@ def bar(connection: Connection, gone: PuppetGone) -> None:
     """Note that somebody removed a puppet from a place."""
     values = {"cause": gone.cause.value, "reason": gone.reason, "by": gone.by}
     connection.execute(
-        sqlite_insert(barred)
+        upsert(connection, barred)
         .values(**_key(gone.place), address=str(gone.address), **values)
         .on_conflict_do_update(index_elements=list(barred.primary_key), set_=values)
     )
@@ -113,7 +113,7 @@ def note_topics(connection: Connection, topics: Sequence[Topic], applied: TopicS
     for each in topics:
         values = {"seen": each.seen, "wanted": each.wanted}
         connection.execute(
-            sqlite_insert(topic)
+            upsert(connection, topic)
             .values(**_key(each.place), **values)
             .on_conflict_do_update(index_elements=list(topic.primary_key), set_=values)
         )
@@ -129,7 +129,7 @@ def note_topics(connection: Connection, topics: Sequence[Topic], applied: TopicS
 def _hear(connection: Connection, heard: TopicSet) -> None:
     values = {"heard": _TOPIC.dump_json(heard)}
     connection.execute(
-        sqlite_insert(topic)
+        upsert(connection, topic)
         .values(**_key(heard.place), **values)
         .on_conflict_do_update(index_elements=list(topic.primary_key), set_=values)
     )
@@ -163,7 +163,7 @@ def remember(connection: Connection, network: str, values: Mapping[str, str | No
             connection.execute(delete(memory).where(memory.c.network == network, memory.c.key == key))
             continue
         connection.execute(
-            sqlite_insert(memory)
+            upsert(connection, memory)
             .values(network=network, key=key, value=value)
             .on_conflict_do_update(index_elements=list(memory.primary_key), set_={"value": value})
         )
@@ -171,7 +171,7 @@ def remember(connection: Connection, network: str, values: Mapping[str, str | No
 
 def choose(connection: Connection, key: str, value: str) -> str:
     """Make a choice that holds for ever. Returns the one that holds, which may be an earlier one."""
-    connection.execute(sqlite_insert(setting).values(key=key, value=value).on_conflict_do_nothing())
+    connection.execute(upsert(connection, setting).values(key=key, value=value).on_conflict_do_nothing())
     return str(connection.execute(select(setting.c.value).where(setting.c.key == key)).scalar_one())
 
 

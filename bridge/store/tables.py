@@ -3,6 +3,7 @@
 from sqlalchemy import (
     Boolean,
     Column,
+    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -11,18 +12,38 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    TypeDecorator,
     UniqueConstraint,
     text,
 )
 
 metadata = MetaData(naming_convention={"ix": "ix_%(column_0_N_label)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"})
 
-# Conditions of partial indexes. A query must say the same words, not bind values, or SQLite reads the whole table.
+
+class Words(TypeDecorator[str]):
+    """Text of any length from anywhere. PostgreSQL takes no NUL in text, and one person's must not spoil the batch of
+    many: it is kept as U+FFFD, on SQLite too."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """On the way into the database."""
+        return value if value is None else value.replace("\0", "\ufffd")
+
+
+# Conditions of partial indexes. A query must say the same words, not bind values, or the whole table is read.
 IS_OPEN = "delivery.state IN ('queued', 'sending')"
 IS_UNTOLD = "delivery.state IN ('failed', 'expired') AND NOT delivery.told"
 
 LONG_SENDER = 40
 """Characters of a native id beyond which senders are indexed: an encoded name may then be a hash."""
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """An index over the rows of which `where` is true, on either database."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
 
 # What came in. A known origin is never taken in again, which is why these rows outlive their bodies (`keep_map`).
 event = Table(
@@ -30,18 +51,18 @@ event = Table(
     metadata,
     Column("id", String(26), primary_key=True),
     Column("network", String(16), nullable=False),
-    Column("native_id", String, nullable=False),
-    Column("place", String, nullable=False),
+    Column("native_id", Words, nullable=False),
+    Column("place", Words, nullable=False),
     Column("place_kind", String(8), nullable=False),
-    Column("sender", String, nullable=False),
-    Column("sender_name", String, nullable=False),
+    Column("sender", Words, nullable=False),
+    Column("sender_name", Words, nullable=False),
     Column("when", Float, nullable=False),
     Column("received", Float, nullable=False, index=True),
     Column("protection", String(16), nullable=False),
     Column("hops", Integer, nullable=False),
     UniqueConstraint("network", "native_id"),
     Index("ix_event_said", "network", "place", "when"),
-    Index("ix_event_long_sender", "network", "sender", sqlite_where=text(f"length(sender) > {LONG_SENDER}")),
+    _partial("ix_event_long_sender", "network", "sender", where=f"length(sender) > {LONG_SENDER}"),
 )
 
 # What was said. Apart, so that it can be erased when all deliveries have ended (`keep_bodies`).
@@ -58,17 +79,17 @@ delivery = Table(
     metadata,
     Column("event_id", String(26), ForeignKey("event.id", ondelete="CASCADE"), primary_key=True),
     Column("network", String(16), primary_key=True),
-    Column("place", String, primary_key=True),
+    Column("place", Words, primary_key=True),
     Column("place_kind", String(8), nullable=False),
     Column("seq", Integer, nullable=False),
     Column("state", String(10), nullable=False),
     Column("reason", String(32)),
-    Column("text", String),
+    Column("text", Words),
     Column("told", Boolean, nullable=False, default=False),
     Column("updated", Float, nullable=False),
     Index("ix_delivery_number", "network", "place", "seq"),
-    Index("ix_delivery_open", "network", "place", "seq", sqlite_where=text("state IN ('queued', 'sending')")),
-    Index("ix_delivery_untold", "updated", sqlite_where=text("state IN ('failed', 'expired') AND NOT told")),
+    _partial("ix_delivery_open", "network", "place", "seq", where="state IN ('queued', 'sending')"),
+    _partial("ix_delivery_untold", "updated", where="state IN ('failed', 'expired') AND NOT told"),
 )
 
 # Wire units of a delivery, and the id map: (event, place, part) <-> native id, many to many. `payload` is what was
@@ -78,10 +99,10 @@ part = Table(
     metadata,
     Column("event_id", String(26), ForeignKey("event.id", ondelete="CASCADE"), primary_key=True),
     Column("network", String(16), primary_key=True),
-    Column("place", String, primary_key=True),
+    Column("place", Words, primary_key=True),
     Column("part", Integer, primary_key=True),
     Column("state", String(10), nullable=False),
-    Column("native_id", String),
+    Column("native_id", Words),
     Column("payload", LargeBinary),
     Index("ix_part_native", "network", "native_id"),
 )
@@ -92,8 +113,8 @@ quarantine = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("network", String(16), nullable=False),
-    Column("native_id", String, nullable=False),
-    Column("error", String, nullable=False),
+    Column("native_id", Words, nullable=False),
+    Column("error", Words, nullable=False),
     Column("when", Float, nullable=False),
 )
 
@@ -102,9 +123,9 @@ member = Table(
     "member",
     metadata,
     Column("network", String(16), primary_key=True),
-    Column("place", String, primary_key=True),
-    Column("address", String, primary_key=True),
-    Column("name", String, nullable=False),
+    Column("place", Words, primary_key=True),
+    Column("address", Words, primary_key=True),
+    Column("name", Words, nullable=False),
 )
 
 # Whose puppet was removed from a place by somebody there: an absence with a cause, which nobody undoes but the person.
@@ -112,19 +133,19 @@ barred = Table(
     "barred",
     metadata,
     Column("network", String(16), primary_key=True),
-    Column("place", String, primary_key=True),
-    Column("address", String, primary_key=True),
+    Column("place", Words, primary_key=True),
+    Column("address", Words, primary_key=True),
     Column("cause", String(8), nullable=False),
-    Column("reason", String),
-    Column("by", String),
+    Column("reason", Words),
+    Column("by", Words),
 )
 
 # Who has written to whom in private: either may go on, whatever the rules say of starting (`keep_map`).
 conversation = Table(
     "conversation",
     metadata,
-    Column("one", String, primary_key=True),
-    Column("other", String, primary_key=True),
+    Column("one", Words, primary_key=True),
+    Column("other", Words, primary_key=True),
     Column("last", Float, nullable=False),
 )
 
@@ -133,9 +154,9 @@ topic = Table(
     "topic",
     metadata,
     Column("network", String(16), primary_key=True),
-    Column("place", String, primary_key=True),
-    Column("seen", String),
-    Column("wanted", String),
+    Column("place", Words, primary_key=True),
+    Column("seen", Words),
+    Column("wanted", Words),
     Column("heard", LargeBinary),
 )
 
@@ -144,14 +165,14 @@ memory = Table(
     "memory",
     metadata,
     Column("network", String(16), primary_key=True),
-    Column("key", String, primary_key=True),
-    Column("value", String, nullable=False),
+    Column("key", Words, primary_key=True),
+    Column("value", Words, nullable=False),
 )
 
 # Choices that hold for ever, such as which network owns bare domains.
 setting = Table(
     "setting",
     metadata,
-    Column("key", String, primary_key=True),
-    Column("value", String, nullable=False),
+    Column("key", Words, primary_key=True),
+    Column("value", Words, nullable=False),
 )

@@ -28,7 +28,7 @@ class Gateway(Protocol):
         """What is known of the messages with this id, ours or a network's."""
 
     async def healthy(self) -> bool:
-        """Whether the store answers, in time."""
+        """Whether the store's thread answers in time, or is known to wait for its database."""
 
 
 def build(
@@ -38,18 +38,20 @@ def build(
     app = web.Application(client_max_size=MOST_BYTES)
 
     async def health(_: web.Request) -> web.Response:
-        # The store answers, through its thread and this loop. Whether the networks do is what /readyz says.
+        # The store's thread answers, and this loop turns. Whether the networks and the database do, /readyz says: to
+        # restart us would not mend these.
         if await gateway.healthy():
             return web.json_response({"status": "ok"})
         return web.json_response({"status": "the store does not answer"}, status=503)
 
     async def ready(_: web.Request) -> web.Response:
         # A network is online while it answers: each adapter asks for an answer where it hears nothing.
-        networks = gateway.status()["networks"]
-        offline = sorted(name for name, network in networks.items() if not network["online"])
-        store = await gateway.healthy()
-        # Why it is so is for the operator, who has the token: it may name accounts.
-        return web.json_response({"offline": offline, "store": store}, status=503 if offline or not store else 200)
+        answers = await gateway.healthy()
+        found = gateway.status()
+        offline = sorted(name for name, network in found["networks"].items() if not network["online"])
+        # Why it is so is for the operator, who has the token: it may name accounts, and what lies where.
+        store = answers and found["store"]["failure"] is None
+        return web.json_response({"offline": offline, "store": store}, status=200 if store and not offline else 503)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

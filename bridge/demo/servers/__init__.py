@@ -4,6 +4,7 @@ from bridge.demo.servers.certificates import Certificate, make_certificate
 from bridge.demo.servers.hybrid import HybridIrcd
 from bridge.demo.servers.inspircd import InspIRCd
 from bridge.demo.servers.ngircd import NgIRCd
+from bridge.demo.servers.postgresql import PostgreSQL, postgresql_program
 from bridge.demo.servers.process import Server, ServerError, free_ports
 from bridge.demo.servers.prosody import Prosody
 from bridge.demo.servers.services import NAME as SERVICES_NAME
@@ -17,6 +18,7 @@ __all__ = [
     "HybridIrcd",
     "InspIRCd",
     "NgIRCd",
+    "PostgreSQL",
     "Prosody",
     "Server",
     "ServerError",
@@ -24,5 +26,6 @@ __all__ = [
     "Synapse",
     "free_ports",
     "make_certificate",
+    "postgresql_program",
     "synapse_python",
 ]

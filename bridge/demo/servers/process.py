@@ -73,6 +73,8 @@ class Server(abc.ABC):
     """Whom it runs as when we are root; None for ourselves."""
     start_within = 30.0
     """Seconds it may take until it answers."""
+    stop_signal = signal.SIGTERM
+    """What it understands as a wish that it end in good order."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -145,7 +147,7 @@ class Server(abc.ABC):
         process, self._process = self._process, None
         if process is None:
             return
-        await _end(process, signal.SIGTERM, 10.0)
+        await _end(process, self.stop_signal, 10.0)
 
     async def kill(self) -> None:
         """End the server as a crash would."""

@@ -10,7 +10,10 @@ from tests.unit.config.fakes import FACTORIES, GOOD, write
 LOBBY = '    libera: "#Lobby"\n'
 DURATION = "write a whole number and its unit (s, m, h, d), for example 30s, 15m, 1h or 90d"
 QUOTES = 'a value that begins with one of @ ! * & % needs quotes, for example "@name"'
-STORE = "write sqlite:/// and the path of a file, for example sqlite:///rialto.db or sqlite:////var/lib/rialto.db"
+STORE = (
+    "write sqlite:/// and the path of a file, for example sqlite:///rialto.db or sqlite:////var/lib/rialto.db, "
+    "or postgresql:// and where the database is, for example postgresql://user@host/rialto"
+)
 TEXT = "write text; where YAML reads it as something else (a number, yes, no), put it in quotes"
 EMPTY = "is empty; write a value, or leave the key out (a value that begins with # needs quotes)"
 MAPPING = "write a mapping of keys and values (check the indentation)"
@@ -216,7 +219,7 @@ ADDED: list[tuple[str, list[str]]] = [
     ("keep_bodies: 3600", [f"config.yaml: keep_bodies: {DURATION}"]),
     ("keep_map: three days", [f"config.yaml: keep_map: {DURATION}"]),
     ("keep_map: 5m", ["config.yaml: keep_map: must not be shorter than keep_bodies"]),
-    ("store: postgresql://me@db/x", [f"config.yaml: store: PostgreSQL is not supported yet and comes later; {STORE}"]),
+    ("store: postgresql://me@db", [f"config.yaml: store: {STORE}"]),
     ("store: rialto.db", [f"config.yaml: store: {STORE}"]),
     ("store: sqlite:///x?mode=ro", [f"config.yaml: store: {STORE}"]),
     (

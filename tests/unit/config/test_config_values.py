@@ -68,7 +68,9 @@ def test_everywhere_is_reached_on_loopback() -> None:
     assert Listen("192.0.2.1", 1).reachable == Listen("192.0.2.1", 1)
 
 
-@pytest.mark.parametrize("url", ["sqlite:///rialto.db", "sqlite:////var/lib/rialto.db", "sqlite:///data/x.db"])
+@pytest.mark.parametrize("url", ["sqlite:///rialto.db", "sqlite:////var/lib/rialto.db", "sqlite:///data/x.db",
+     "postgresql://rialto@db.example.org/rialto", "postgresql://u:p%40ss@[::1]:5432/x?sslmode=verify-full",
+     "postgresql:///rialto?host=/run/postgresql"])  # fmt: skip
 def test_stores(url: str) -> None:
     assert parse_store(url) == url
 
@@ -76,7 +78,8 @@ def test_stores(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///a?b", "sqlite+aiosqlite:///a", "mysql://x",
-     "postgres://x", "postgresql+asyncpg://x", "x", 7],
+     "postgres://x", "postgresql+asyncpg://x", "postgresql://x", "postgresql://x:0/x", "postgresql://x:a/x",
+     "postgresql://x/a b", "x", 7],
 )  # fmt: skip
 def test_no_stores(url: object) -> None:
     with pytest.raises(ValueError, match=r"sqlite:///rialto\.db"):

@@ -23,6 +23,7 @@ from bridge.model.room import Member, Room
 from bridge.rules import Rules
 from bridge.service import Service
 from tests.unit.core.loopback import Loopback
+from tests.unit.stores import store_url
 
 HOME, OFFICE, LIBERA = (
     Place("home", "#tea:example.org"),
@@ -78,7 +79,7 @@ class LoopbackFactory:
 def config(folder: Path, adapters: Mapping[str, Loopback], rules: Rules | None = None) -> Config:
     return Config(
         path=folder / "config.yaml",
-        store=f"sqlite:///{folder / 'rialto.db'}",
+        store=store_url(folder),
         http=Http(listen=Listen("127.0.0.1", free_ports(1)[0])),
         networks=MappingProxyType(
             {

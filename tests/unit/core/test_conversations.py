@@ -1,13 +1,13 @@
 """Private messages through the core: to whom they go, who may write them, what their sender is told."""
 
 import asyncio
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 import bridge.lane
 import bridge.lanes
@@ -20,9 +20,11 @@ from bridge.model.result import Failure, Reason
 from bridge.rules import Pattern, Rules
 from bridge.service import Service
 from bridge.store import Store, conversations, deliveries, events
+from bridge.store.tables import conversation
 from tests.unit.core.bench import HOME, LIBERA, OFFICE, LoopbackFactory, config, person, running, said
 from tests.unit.core.loopback import Loopback, confirm
 from tests.unit.core.test_spine import networks
+from tests.unit.stores import store_url
 
 ANA = person("ana")
 KESTREL = Person(Address("libera", "kestrel"), "Kestrel")
@@ -206,7 +208,7 @@ async def test_a_lane_to_a_person_ends_when_many_others_are_written_to(
 
 
 async def test_old_conversations_are_forgotten(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path / 'rialto.db'}")
+    store = Store(store_url(tmp_path))
     await store.open()
     try:
         ana_and = (ANA.address, KESTREL.address)
@@ -241,7 +243,7 @@ async def test_a_person_and_a_room_of_one_name_are_two(tmp_path: Path) -> None:
 
 
 async def test_a_lane_takes_up_only_what_is_for_its_own_kind_of_place(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path / 'rialto.db'}")
+    store = Store(store_url(tmp_path))
     await store.open()
     try:
         one, two = replace(said("1", ANA), id="1" * 26), replace(said("2", ANA), id="2" * 26)
@@ -344,8 +346,11 @@ async def test_what_cannot_be_remembered_does_not_end_the_intake(tmp_path: Path)
 async def test_a_conversation_that_cannot_be_read_back_bars_no_start(tmp_path: Path) -> None:
     async with running(tmp_path, networks()):
         pass
-    with sqlite3.connect(tmp_path / "rialto.db") as connection:
-        connection.execute("INSERT INTO conversation VALUES ('home:x', 'libera:x\ny', 1e12)")
+    store = Store(store_url(tmp_path))
+    await store.open()
+    row = {"one": "home:x", "other": "libera:x\ny", "last": 1e12}
+    await store.write(lambda connection: connection.execute(insert(conversation), row))
+    await store.close()
     nets = with_ana_at_home()
     async with running(tmp_path, nets):
         await nets["home"].core.accept(private("psst", ANA, KESTREL.address))

@@ -14,6 +14,7 @@ from bridge.store import Store
 from bridge.store.tables import delivery
 from tests.unit.core.bench import person, running, said
 from tests.unit.core.loopback import Loopback
+from tests.unit.stores import store_url
 
 ANA, CY = person("Ana"), person("Cy")
 DENIED = Rules(deny=(Pattern.parse("home:ana"), Pattern.parse("home:cy")))
@@ -70,7 +71,7 @@ async def test_all_that_a_summary_covers_are_marked_as_told(tmp_path: Path) -> N
     async with running(tmp_path, nets):
         await home.core.accept(*(said(str(number), ANA) for number in range(8)))
         await home.until(lambda: home.told[-1:] == [(ANA, "3 more messages were not delivered.")])
-    store = Store(f"sqlite:///{tmp_path / 'rialto.db'}")
+    store = Store(store_url(tmp_path))
     await store.open()
 
     def told(connection: Connection) -> int:

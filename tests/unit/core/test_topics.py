@@ -15,6 +15,7 @@ from bridge.rules import Pattern, Rules
 from bridge.store import Store, states
 from tests.unit.core.bench import HOME, OFFICE, person, running
 from tests.unit.core.loopback import Loopback
+from tests.unit.stores import store_url
 
 ANA, BO = person("Ana"), person("Bo", "office")
 AWAY = Failure(Reason.REMOTE_SERVER_TIMEOUT, "away")
@@ -155,7 +156,7 @@ async def test_an_adapter_at_fault_does_not_keep_its_place_from_later_topics(tmp
 
 
 async def test_a_topic_made_durable_just_before_the_end_travels_after_it(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path / 'rialto.db'}")
+    store = Store(store_url(tmp_path))
     await store.open()
     await store.write(partial(states.keep, state=TopicSet(HOME, "x", ANA), rosters=False))
     await store.close()

@@ -9,6 +9,11 @@ branch_labels = None
 depends_on = None
 
 
+def where(condition: str) -> dict[str, sa.TextClause]:
+    """Makes an index partial, on either database."""
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
+
+
 def upgrade() -> None:
     """Bring the store to this revision."""
     op.create_table(
@@ -41,7 +46,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_event_received"), ["received"], unique=False)
         batch_op.create_index("ix_event_said", ["network", "place", "when"], unique=False)
         batch_op.create_index(
-            "ix_event_long_sender", ["network", "sender"], unique=False, sqlite_where=sa.text("length(sender) > 40")
+            "ix_event_long_sender", ["network", "sender"], unique=False, **where("length(sender) > 40")
         )
 
     op.create_table(
@@ -111,13 +116,13 @@ def upgrade() -> None:
             "ix_delivery_open",
             ["network", "place", "seq"],
             unique=False,
-            sqlite_where=sa.text("state IN ('queued', 'sending')"),
+            **where("state IN ('queued', 'sending')"),
         )
         batch_op.create_index(
             "ix_delivery_untold",
             ["updated"],
             unique=False,
-            sqlite_where=sa.text("state IN ('failed', 'expired') AND NOT told"),
+            **where("state IN ('failed', 'expired') AND NOT told"),
         )
 
     op.create_table(

@@ -1,0 +1,30 @@
+"""The schema's version: brought up to date, or refused if it is newer than we are."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection
+
+from bridge.store.backend import StoreError
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the tables to the newest form, in the transaction under way: all of it, or nothing. Raises `StoreError`."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    found = MigrationContext.configure(connection).get_current_revision()
+    scripts = ScriptDirectory.from_config(config)
+    if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
+        raise StoreError(
+            f"store: its schema ({found}) is newer than this version of Rialto knows ({scripts.get_current_head()}); "
+            "install the version that wrote it, or restore a backup"
+        )
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreError(f"store: cannot be migrated: {error}") from error
