@@ -23,19 +23,21 @@ LOCK: Final = 0x5269616C
 LEAVES_WITHIN: Final = 3.0
 """Seconds that the lock may still be another one's before we say so."""
 
-# Seconds until a connection is given up to which nobody answers. See libpq, section "Parameter Key Words".
+# See the PostgreSQL manual, libpq, section "Parameter Key Words". The times are the seconds until a connection is given
+# up to which nobody answers.
 _LIBPQ: Final = {
+    "client_encoding": "utf8",
     "connect_timeout": "10",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
-    "tcp_user_timeout": "25000",
+    "tcp_user_timeout": "25000",  # milliseconds
 }
 
 # SQLSTATE, whole or by class (PostgreSQL manual, appendix A), and what to do. 22 and 23, and what else is not named
 # here, is the fault of what was asked.
 _TROUBLE: Final = {
-    "08": "see that the server runs and can be reached",
+    "08": "see that the server runs, can be reached, and lets Rialto's user in",
     "25006": "it takes no writes: is it a standby?",
     "28": "see that the server lets Rialto's user in",
     "3D": "make the database, or name another",

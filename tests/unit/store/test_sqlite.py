@@ -66,3 +66,11 @@ async def test_nobody_else_on_the_machine_can_read_it(tmp_path: Path) -> None:
     assert modes
     assert set(modes.values()) == {0o600}, {name: oct(mode) for name, mode in modes.items()}
     await store.close()
+
+
+async def test_a_link_is_no_second_store(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    (tmp_path / "other.db").symlink_to(tmp_path / "rialto.db")
+    with pytest.raises(StoreError, match="another Rialto uses it"):
+        await Store(f"sqlite:///{tmp_path / 'other.db'}").open()
+    await store.close()
