@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bridge.cli.backup import backup
 from bridge.cli.check import check
 from bridge.cli.common import DISTRIBUTION, examples
 from bridge.cli.demo import demo
@@ -53,4 +54,5 @@ app.command(
 )(resolve)
 app.command(epilog=examples("rialto status", "rialto status --json"))(status)
 app.command(epilog=examples("rialto keeper --folder rialto.db.keeper"))(keeper)
+app.command(epilog=examples("rialto backup /var/backups/rialto.db"))(backup)
 app.command(epilog=examples("rialto demo", "rialto demo --once"))(demo)

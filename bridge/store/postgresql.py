@@ -14,6 +14,9 @@ from bridge.store.upsert import upsert
 
 DRIVER: Final = "postgresql+psycopg"
 
+OLDEST: Final = (13,)
+"""The oldest version that says what became of a transaction by its number."""
+
 OPENED: Final = "store.opened"
 """The setting that names the last one who opened the store."""
 
@@ -134,6 +137,8 @@ class PostgreSQL:
         """See `Backend.leave`: the lock went with the connection."""
 
     def _set_up(self, connection: Connection) -> None:
+        if (connection.dialect.server_version_info or ()) < OLDEST:
+            raise StoreError(f"store: {self._where}: PostgreSQL {OLDEST[0]} or later is needed")
         encoding, durable = connection.execute(
             text("SELECT current_setting('server_encoding'), current_setting('synchronous_commit')")
         ).one()

@@ -226,6 +226,13 @@ def shown(**changes: Any) -> str:
     return out.getvalue()
 
 
+def test_status_says_what_is_wrong_with_the_store() -> None:
+    text = shown(store={"failure": "disk is full; make room", "since": NOW - 300})
+    assert "the store does not work, so nothing is taken in or sent since 2027-01-15 07:55:00 UTC (5 min): " in text
+    assert "disk is full; make room" in text
+    assert "the store" not in shown(store={"failure": None, "since": None})
+
+
 def test_what_status_shows() -> None:
     text = shown(
         networks={
