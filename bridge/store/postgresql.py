@@ -139,9 +139,11 @@ class PostgreSQL:
     def _set_up(self, connection: Connection) -> None:
         if (connection.dialect.server_version_info or ()) < OLDEST:
             raise StoreError(f"store: {self._where}: PostgreSQL {OLDEST[0]} or later is needed")
-        encoding, durable = connection.execute(
-            text("SELECT current_setting('server_encoding'), current_setting('synchronous_commit')")
+        encoding, durable, schema = connection.execute(
+            text("SELECT current_setting('server_encoding'), current_setting('synchronous_commit'), current_schema()")
         ).one()
+        if schema is None:
+            raise StoreError(f"store: {self._where}: there is no schema of that name; CREATE SCHEMA makes one")
         if encoding != "UTF8":
             raise StoreError(f"store: {self._where}: its encoding is {encoding}; make a database with ENCODING 'UTF8'")
         if durable == "off":

@@ -145,10 +145,12 @@ async def test_a_server_that_cannot_be_reached_bars_the_start_in_words(new_postg
         await Store(server.url).open()
 
 
-async def test_a_wrong_password_and_a_wrong_encoding_bar_the_start(postgresql: PostgreSQL, unique: str) -> None:
+async def test_a_wrong_password_schema_or_encoding_bars_the_start(postgresql: PostgreSQL, unique: str) -> None:
     with pytest.raises(StoreError, match="lets Rialto's user in") as refused:
         await Store(postgresql.url.replace("rialto:", "rialto:wrong")).open()
     assert "wrong" not in str(refused.value)
+    with pytest.raises(StoreError, match="there is no schema of that name"):
+        await Store(f"{postgresql.url}?options=-csearch_path%3Dnowhere").open()
     await postgresql.execute(f"CREATE DATABASE {unique} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
     with pytest.raises(StoreError, match="its encoding is SQL_ASCII; make a database with ENCODING 'UTF8'"):
         await Store(postgresql.url_of(unique)).open()
