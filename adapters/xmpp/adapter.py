@@ -237,7 +237,10 @@ class XmppAdapter:
         self._core.online()
 
     def received(self, stanza: Element) -> None:
-        """A stanza came."""
+        """A stanza came. Answers go out from whom it is for; from elsewhere they would end the stream for everybody."""
+        if not ids.within(self._settings.domain, stanza.get("to", "")):
+            self._core.ignored("not for us", stanza.get("id", ""))
+            return
         if self._kept is not None and stanza.get("type") == "error" and (part_id := ids.part_id(stanza.get("id", ""))):
             self._kept.unkey(part_id)
         self._dispatch.received(stanza)
