@@ -208,7 +208,8 @@ class Puppets:
         puppet.connection.session.heed([self._bot.nick])
         self._puppets[person.address] = puppet
         running = self._run(puppet, nicks, paced=paced)
-        self._tasks[puppet] = asyncio.create_task(running, name=f"puppet {person.address}")
+        task = self._tasks[puppet] = asyncio.create_task(running, name=f"puppet {person.address}")
+        task.add_done_callback(self._ended)
         return puppet
 
     def _make_room(self) -> None:
@@ -255,6 +256,12 @@ class Puppets:
             log.warning("puppet refused", network=network, person=str(address), error=str(ending.failure), wait=wait)
         if opened and not ending.asked:
             log.info("puppet lost", network=network, person=str(address), error=str(ending.failure))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Who is where is not known any more: all begin anew.
+            log.error("a puppet's task failed", network=self._core.network, task=task.get_name(), exc_info=error)
+            self._core.crashed(error)
 
     def _on_event(self, puppet: Puppet, event: events.Event) -> None:
         session = puppet.connection.session

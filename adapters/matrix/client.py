@@ -18,6 +18,7 @@ from yarl import URL
 from adapters.matrix import tls
 from adapters.matrix.errors import MatrixError
 from adapters.matrix.ids import segment
+from adapters.matrix.reading import read
 from bridge.backoff import HALF, Backoff
 
 log = structlog.get_logger(__name__)
@@ -185,8 +186,8 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
 def _evaluate(status: int, headers: Mapping[str, str], raw: bytes) -> Mapping[str, Any]:
     """The JSON object of a 2xx answer; else raises the `MatrixError` that the answer stands for."""
     try:
-        parsed = json.loads(raw) if raw else {}
-    except (ValueError, RecursionError):
+        parsed = read(raw) if raw else {}
+    except ValueError:
         parsed = None
     value: dict[str, Any] = parsed if isinstance(parsed, dict) else {}
     if 200 <= status < 300:

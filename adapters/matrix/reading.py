@@ -1,61 +1,46 @@
-"""A pushed transaction, read so that no event in it can keep the others from being read. Pure.
+"""JSON from a homeserver, read so that nothing that somebody put into an event keeps the rest from being read. Pure.
 
-JSON of any depth and with numbers of any size may stand in an event of old room versions; Python's reader takes neither
-(`RecursionError`, and `ValueError` beyond 4300 digits). A transaction that is refused is brought again for ever, and
-nothing behind it: so where the whole cannot be read, each event is read by itself.
+Events of old room versions may hold values of any depth and numbers of any length; Python's reader takes neither
+(`RecursionError`, and `ValueError` beyond 4300 digits). What cannot be read is brought again for ever, and nothing
+behind it: so what is too deep or too long to mean anything is left out.
 """
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any, Final
 
-_TOKENS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
+DEEPEST: Final = 100
+"""Levels that are kept, where not all can be: no event of the specification has more than a dozen."""
+
+_MARKS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]|[0-9]{1000,}', re.DOTALL)
 
 
-def read(raw: bytes) -> tuple[Any, int]:
-    """The transaction, and how many of its events could not be read; these are empty. Raises `ValueError` where it is
-    no JSON at all."""
+def read(raw: bytes) -> Any:
+    """What the bytes mean. Raises `ValueError` where they are no JSON."""
     try:
-        return json.loads(raw), 0
+        return json.loads(raw)
     except (ValueError, RecursionError):
-        pieces = list(_events(raw.decode()))
-    events, unread = [], 0
-    for piece in pieces:
-        try:
-            events.append(json.loads(piece))
-        except (ValueError, RecursionError):
-            events.append({})
-            unread += 1
-    if not unread:
-        # Then it was something else, which would be lost if it were passed over.
-        raise ValueError("it is no JSON")
-    return {"events": events}, unread
+        return json.loads(_tamed(raw.decode()))
 
 
-def _events(text: str) -> Iterator[str]:
-    """The elements of the list that stands under ``events``, as they are written. Raises `ValueError`."""
-    depth, start, key, inside = 0, 0, "", False
-    closing: list[str] = []
-    for found in _TOKENS.finditer(text):
+def _tamed(text: str) -> str:
+    """The text with null for what lies deeper than `DEEPEST`, and with 0 for numbers beyond all measure."""
+    kept: list[str] = []
+    depth, begin, deep = 0, 0, False
+    for found in _MARKS.finditer(text):
         mark = found[0]
         if mark in "[{":
             depth += 1
-            closing.append("]" if mark == "[" else "}")
-            if depth == 2 and mark == "[" and key == '"events"':
-                inside, start = True, found.end()
+            if depth == DEEPEST + 1:
+                kept += text[begin : found.start()], "null"
+                deep = True
         elif mark in "]}":
-            if not closing or closing.pop() != mark:
-                raise ValueError("brackets do not match")
             depth -= 1
-            if inside and depth == 1:
-                inside = False
-                if text[start : found.start()].strip():
-                    yield text[start : found.start()]
-        elif inside and depth == 2 and mark == ",":
-            yield text[start : found.start()]
-            start = found.end()
-        elif depth == 1 and mark != ",":
-            key = mark
-    if closing:
+            if deep and depth == DEEPEST:
+                begin, deep = found.end(), False
+        elif mark[0] != '"' and not deep:
+            kept += text[begin : found.start()], "0"
+            begin = found.end()
+    if deep:
         raise ValueError("it ends too early")
+    return "".join((*kept, text[begin:]))

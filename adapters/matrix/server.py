@@ -90,11 +90,9 @@ class Server:
     async def _transaction(self, request: web.Request) -> dict[str, Any]:
         raw = await _body(request)
         try:
-            body, unread = read(raw)
+            body = read(raw)
         except ValueError:
             raise RefusalError(400, "M_NOT_JSON", "the transaction is not JSON") from None
-        if unread:
-            log.error("events that no JSON reader takes are passed over", events=unread)
         if not isinstance(body, dict) or not isinstance(body.get("events"), list):
             raise RefusalError(400, "M_BAD_JSON", "a transaction is an object with a list of events")
         if not await self._ready():

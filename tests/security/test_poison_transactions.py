@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.matrix.intake import Intake
-from adapters.matrix.reading import read
+from adapters.matrix.reading import DEEPEST, read
 from adapters.matrix.server import Server
 from bridge.model.message import Message
 from tests.networks.matrix.support import RecordingCore
@@ -103,7 +103,7 @@ def mutated(draw: st.DrawFn, valid: list[Any]) -> Any:
     value = deepcopy(draw(st.sampled_from(valid)))
     for _ in range(draw(st.integers(0, 3))):
         path = draw(st.sampled_from(paths(value)))
-        odd = draw(st.sampled_from(ODD) | st.builds(nested, st.sampled_from([2, 60]), st.sampled_from(ODD)))
+        odd = deepcopy(draw(st.sampled_from(ODD) | st.builds(nested, st.sampled_from([2, 60]), st.sampled_from(ODD))))
         if not path:
             value = odd if draw(st.integers(0, 9)) == 0 else value
             continue
@@ -180,7 +180,7 @@ def test_any_transaction_is_taken_with_what_is_behind_it(transaction: dict[str, 
 
 @pytest.mark.parametrize("depth", [900, 1100, 20_000])
 @pytest.mark.parametrize("where", ["content", "unsigned", "prev_content"])
-async def test_an_event_deeper_than_any_reader_goes_is_passed_over_alone(depth: int, where: str) -> None:
+async def test_an_event_deeper_than_any_reader_goes_keeps_nothing_away(depth: int, where: str) -> None:
     deep = "[" * depth + "]" * depth
     poison = f'{{"type": "m.room.message", "event_id": "$deep", "room_id": "!lobby", "{where}": {deep}}}'
     async with attached() as (standing, core):
@@ -263,13 +263,27 @@ JSON = st.recursive(
 )
 
 
-@given(st.lists(JSON, max_size=4), st.integers(0, 4), st.dictionaries(st.sampled_from(["a", "z", "]"]), JSON))
-def test_events_are_found_one_by_one_as_they_stand(events: list[Any], at: int, more: dict[str, Any]) -> None:
-    poison = "[" * 5000 + "]" * 5000
-    pieces = [json.dumps(event) for event in events]
+@given(st.lists(JSON, max_size=4), st.integers(0, 4), st.sampled_from("[{"))
+def test_only_what_is_beyond_all_measure_is_left_out(values: list[Any], at: int, bracket: str) -> None:
+    """Everything else is read as it stands, wherever the poison is."""
+    poison = "[" * 5000 + '"]"' + "]" * 5000 if bracket == "[" else '{"}":' * 5000 + "1" + "}" * 5000
+    pieces = [json.dumps(value) for value in values]
     pieces.insert(min(at, len(pieces)), poison)
-    rest = "".join(f", {json.dumps(key)}: {json.dumps(value)}" for key, value in more.items())
-    found, unread = read(f'{{"events": [{" , ".join(pieces)}]{rest}}}'.encode())
-    wanted = list(events)
-    wanted.insert(min(at, len(events)), {})
-    assert (found["events"], unread) == (wanted, 1)
+    pieces.append("-" + "7" * 5000)
+    found = read(f"[{' , '.join(pieces)}]".encode())
+    assert found.pop() == 0
+    cut = found.pop(min(at, len(values)))
+    assert found == values
+    depth = 0
+    while cut:
+        (cut,) = cut if isinstance(cut, list) else cut.values()
+        depth += 1
+    assert depth == DEEPEST - 1
+
+
+@pytest.mark.parametrize(
+    "raw", ["[" * 500, "[" * 5000 + "]" * 4999, "{" + "[" * 5000 + "]" * 5000 + "}", "9" * 5000 + "x"]
+)
+def test_what_is_no_json_beneath_it_all_is_none(raw: str) -> None:
+    with pytest.raises(ValueError):
+        read(raw.encode())

@@ -120,16 +120,27 @@ class Correspondence:
             conversation = await self._recognise(room_id, events)
         items: list[Event | State] = []
         for pdu in events:
+            event_id = identifier(pdu.get("event_id"))
             if conversation is None or self.by_id(room_id) is None:
-                self._core.ignored("room not configured", identifier(pdu.get("event_id")))
-            elif pdu.get("type") == "m.room.member" and "state_key" in pdu:
-                self._member(pdu, conversation)
-            elif "state_key" in pdu:
-                self._encrypted(pdu, conversation)
-                self._core.ignored("state event", identifier(pdu.get("event_id")))
-            else:
-                items += self._said(pdu, conversation)
+                self._core.ignored("room not configured", event_id)
+                continue
+            try:
+                items += self._one(pdu, conversation, event_id)
+            except Exception:
+                # One event that we stumble over must not keep those behind it away: it would be read again for ever.
+                log.exception("event not understood", event_id=event_id, type=str(pdu.get("type"))[:100])
+                self._core.ignored("not understood", event_id)
         return items
+
+    def _one(self, pdu: Pdu, conversation: Conversation, event_id: str) -> list[Event | State]:
+        if "state_key" not in pdu:
+            return self._said(pdu, conversation)
+        if pdu.get("type") == "m.room.member":
+            self._member(pdu, conversation)
+        else:
+            self._encrypted(pdu, conversation)
+            self._core.ignored("state event", event_id)
+        return []
 
     async def say(self, user: str, text: str, about: str | None) -> None:
         """Tell the user something, in reply to what they said. Raises `SendError`."""

@@ -72,6 +72,9 @@ class Invitations:
                 await self._follow(invitation)
             except MatrixError as error:
                 log.warning("invitation not followed", room=invitation.room_id, by=invitation.by, error=str(error))
+            except Exception:
+                # The fault of one must not leave all others unanswered.
+                log.exception("invitation not followed", room=invitation.room_id, by=invitation.by)
 
     async def _follow(self, invitation: Invitation) -> None:
         room_id, by = invitation.room_id, invitation.by

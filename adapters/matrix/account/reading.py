@@ -223,14 +223,7 @@ class Reading:
             return [item for event in events for item in self._understood(event, room)]
         if not events:
             return []
-        try:
-            return await self._correspondence.take(room_id, events)
-        except MatrixError:
-            raise
-        except Exception:
-            log.exception("a conversation not understood", room=room_id)
-            self._core.ignored("not understood", room_id)
-            return []
+        return await self._correspondence.take(room_id, events)
 
     def _understood(self, pdu: Pdu, room: Room) -> tuple[Event | State, ...]:
         try:
