@@ -7,6 +7,7 @@ import pytest
 
 from adapters.irc.protocol.events import Manner, Passed
 from adapters.irc.protocol.linebuffer import CAP
+from adapters.matrix.client import _retry_after
 from adapters.matrix.server import LARGEST_TRANSACTION
 from adapters.xmpp import capabilities, outbound
 from adapters.xmpp.sanitise import STANZA_BYTES, TooLarge, checked
@@ -79,6 +80,11 @@ async def test_a_head_beyond_all_limits_is_refused(head: bytes) -> None:
     async with fortress() as standing:
         status, _ = await standing.send(head)
         assert status in (0, 400, 414, 431)
+
+
+@pytest.mark.parametrize("told", [10**400, 1e308, float("inf")])
+def test_a_homeserver_makes_us_wait_no_longer_than_a_day(told: float) -> None:
+    assert _retry_after({}, {"retry_after_ms": told}) == 86400
 
 
 # XMPP

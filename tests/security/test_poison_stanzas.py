@@ -6,13 +6,22 @@ stanzas of every kind are taken as a beginning, and mutated.
 
 import asyncio
 from copy import deepcopy
+from typing import cast
 from xml.etree.ElementTree import Element, fromstring, tostring
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
+from adapters.xmpp.account.adapter import AccountAdapter
+from adapters.xmpp.account.settings import AccountSettings
+from adapters.xmpp.account.stream import Stream
+from adapters.xmpp.sanitise import checked
+from bridge.contract import Core
+from bridge.model.address import Address
 from bridge.model.event import Event
+from tests.networks.xmpp.xmpp_lab import CONTEXT, RecordingCore
 from tests.security.inside import calm, xmpp
 from tests.unit.xmpp.muc import BOT, DOMAIN, ROOM, USER
 
@@ -194,3 +203,44 @@ async def test_each_valid_stanza_is_dealt_with(stanza: str) -> None:
         server.say(stanza)
         await calm()
         assert "not understood" not in core.ignores
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.lists(stanzas(), min_size=1, max_size=12))
+def test_any_stanza_to_an_account_is_dealt_with_and_what_is_behind_it_is_heard(given: list[bytes]) -> None:
+    """In place of the stream, whose own defences have their tests, stands what takes every stanza that may be sent."""
+
+    async def forever(_: Stream) -> None:
+        await asyncio.Event().wait()
+
+    async def nothing(_: Stream, within: float = 0) -> None:
+        return
+
+    async def take() -> None:
+        core = RecordingCore(ROOM)
+        account = AccountSettings(mode="client", jid="bot@example.org", password=SecretStr("secret"))
+        adapter = AccountAdapter(account, CONTEXT)
+        await adapter.start(cast(Core, core))
+        try:
+            adapter.opened()
+            for stanza in given:
+                adapter.received(fromstring(stanza))
+            await calm()
+            adapter.received(
+                fromstring(
+                    "<message xmlns='jabber:component:accept' from='zoe@example.org/x' type='chat' id='last'>"
+                    f"<body>{Address('libera', 'kestrel')} still there</body></message>"
+                )
+            )
+            await core.heard("still there", 10.0)
+            assert not core.crashes
+            assert "not understood" not in core.ignores, "nothing that can be foreseen is left to the last resort"
+        finally:
+            await adapter.stop()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stream, "prepare", nothing)
+        patch.setattr(Stream, "close", nothing)
+        patch.setattr(Stream, "run", forever)
+        patch.setattr(Stream, "write", lambda _, stanza: fromstring(b"<s>" + checked(stanza) + b"</s>"))
+        asyncio.run(take())
