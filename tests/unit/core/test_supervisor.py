@@ -17,6 +17,7 @@ from adapters.matrix.account.adapter import AccountAdapter as MatrixAccount
 from adapters.matrix.adapter import MatrixAdapter
 from adapters.xmpp.account.adapter import AccountAdapter as XmppAccount
 from adapters.xmpp.adapter import XmppAdapter
+from bridge.backoff import Backoff
 from bridge.contract import (
     Adapter,
     Context,
@@ -300,23 +301,23 @@ async def test_its_routes_say_come_again_meanwhile(tmp_path: Path) -> None:
         assert await ask("office") == 200
 
 
-async def test_pauses_grow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_pauses_grow_up_to_a_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pauses: list[float] = []
-    real = asyncio.sleep
 
-    async def sleep(pause: float) -> None:
-        pauses.append(pause)
-        await real(0)
+    class Noted(Backoff):
+        def next(self) -> float:
+            pauses.append(super().next())
+            return pauses[-1]
 
+    monkeypatch.setattr("bridge.supervisor.Backoff", Noted)
     async with three(tmp_path) as nets:
-        monkeypatch.setattr("bridge.supervisor.asyncio.sleep", sleep)
         nets.office.faults = {"start": 6}
         nets.office.now.fail()
         await nets.office.until(lambda: nets.crashes("office") == 7 and nets.online("office"))
-        monkeypatch.undo()
-    mine = [pause for pause in pauses if 0.01 <= pause <= 0.1]
-    assert len(mine) >= 7
-    assert max(mine[-3:]) > max(mine[:2])
+    # At least half of 0.02, doubled each time, at most 0.1.
+    assert len(pauses) == 7
+    assert 0.01 <= pauses[0] <= 0.02 < pauses[2] <= 0.08
+    assert all(0.05 <= pause <= 0.1 for pause in pauses[3:])
 
 
 KINDS = [IrcAdapter, MatrixAdapter, MatrixAccount, XmppAdapter, XmppAccount, Loopback]
