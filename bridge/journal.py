@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from bridge.conversations import pair
 from bridge.counts import Counts
+from bridge.crashpoints import Point, reach
 from bridge.delivery import Delivery, mint
 from bridge.model.address import Place
 from bridge.model.event import Event, PuppetGone, State, TopicSet
@@ -233,6 +234,7 @@ class Journal:
             self._counts.duplicates.labels(item.origin.network).inc()
             log.debug("known already", network=item.origin.network, native_id=item.origin.native_id)
             return
+        reach(Point.JOURNALED, item.origin.network)
         self._counts.accepted.labels(item.origin.network).inc()
         if item.to is None:
             said = min(item.when, self._clock())

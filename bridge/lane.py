@@ -22,6 +22,7 @@ from bridge.backlog import IN_MEMORY, Backlog
 from bridge.capabilities import HAND_OVER, Capabilities, Ordering
 from bridge.contract import Adapter, Handover, Rechecking, SendError, Voice
 from bridge.counts import Counts
+from bridge.crashpoints import Point, reach
 from bridge.delivery import Delivery, State, minted_at
 from bridge.downgrade import Refused, downgrade
 from bridge.model.address import Address, Place
@@ -227,6 +228,7 @@ class Lane:
             if pieces:
                 begin = partial(deliveries.begin, each=delivery, pieces=pieces, now=self._clock())
                 await self._store.write(begin)
+                reach(Point.NOTED, self.place.network)
             self._speakers.check(self.place, event.sender.address)
         except (Undeliverable, Refused) as refusal:
             self._backlog.take(delivery)
@@ -318,6 +320,7 @@ class Lane:
         except SendError as error:
             self._trouble(attempt, error)
             return None
+        reach(Point.HANDED, self.place.network)
         attempt.handed.add(piece.index)
         attempt.throttled = attempt.throttled or handover.throttled
         return handover
@@ -375,6 +378,7 @@ class Lane:
 
     def _settle(self, attempt: Attempt, index: int, receipt: Receipt) -> None:
         state = attempt.settle(index, receipt, can_ask=self._asker is not None)
+        reach(Point.CONFIRMED, self.place.network)
         self._outcomes.note(
             partial(deliveries.confirm, each=attempt.delivery, index=index, receipt=receipt, state=state)
         )
@@ -401,6 +405,7 @@ class Lane:
 
     def _end(self, delivery: Delivery, state: State, failure: Failure | None = None) -> None:
         now = self._clock()
+        reach(Point.ENDED, self.place.network)
         if state in (State.CONFIRMED, State.UNCERTAIN):
             self._failures = 0
             self.retrying = None

@@ -11,8 +11,9 @@ import pytest_asyncio
 from bridge.demo.clients import IrcClient, Seen, Sight, XmppClient
 from bridge.demo.servers import NgIRCd, free_ports
 from bridge.service import Service
+from tests.networks.cable import Cable
 from tests.networks.world import FLOOD, port_of, running
-from tests.networks.xmpp.client_lab import PASSWORD, Cable, Server
+from tests.networks.xmpp.client_lab import PASSWORD, Server
 
 LINES = 100
 

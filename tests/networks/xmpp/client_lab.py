@@ -1,4 +1,4 @@
-"""What the tests of the account share: a Prosody as such servers are set up, the adapter at work, a cable to cut."""
+"""What the tests of the account share: a Prosody as such servers are set up, the adapter at work."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -73,70 +73,3 @@ async def present(adapter: AccountAdapter, core: RecordingCore) -> None:
                 await adapter._attended.find(place).here.wait()
         except TimeoutError:
             raise AssertionError(f"the bot is not in {place}: {core.standing}, {core.log}") from None
-
-
-class Cable:
-    """A TCP proxy on loopback, which can be cut, and held so that nothing passes."""
-
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self._server: asyncio.Server | None = None
-        self._ends: list[asyncio.StreamWriter] = []
-        self._pumps: set[asyncio.Task[None]] = set()
-        self._flow = {"up": asyncio.Event(), "down": asyncio.Event()}
-        for event in self._flow.values():
-            event.set()
-        self.port = 0
-        self.connections = 0
-
-    async def __aenter__(self) -> "Cable":
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        self.cut()
-        for pump in self._pumps:
-            pump.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
-        await self._server.wait_closed()
-
-    def hold(self, way: str) -> None:
-        """Nothing passes that way any more, ``up`` to the server or ``down`` from it."""
-        self._flow[way].clear()
-
-    def cut(self) -> None:
-        """End all connections, with a reset; what is held back is lost. The next one flows freely."""
-        ends, self._ends = self._ends, []
-        for end in ends:
-            end.transport.abort()
-        for event in self._flow.values():
-            event.set()
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            there, away = await asyncio.open_connection("127.0.0.1", self._to)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._ends += [writer, away]
-        for way, source, sink in (("up", reader, away), ("down", there, writer)):
-            pump = asyncio.create_task(self._pump(way, source, sink))
-            self._pumps.add(pump)
-            pump.add_done_callback(self._pumps.discard)
-
-    async def _pump(self, way: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(65536):
-                await self._flow[way].wait()
-                if sink.transport.is_closing():
-                    return
-                sink.write(data)
-                await sink.drain()
-        except OSError:
-            pass  # cut, which is what it is for
-        finally:
-            sink.close()

@@ -12,8 +12,9 @@ from bridge.demo.clients import Sight
 from bridge.model.address import Place, PlaceKind
 from bridge.model.event import Roster
 from bridge.model.result import Reason
+from tests.networks.cable import Cable
 from tests.networks.conftest import Started
-from tests.networks.xmpp.client_lab import Cable, Server, account, at_work, present
+from tests.networks.xmpp.client_lab import Server, account, at_work, present
 from tests.networks.xmpp.xmpp_lab import NewClient, RecordingCore, part, person
 
 LINES = 12
