@@ -1,5 +1,6 @@
 """What an operator can count on: the gateway's metrics, in one registry that belongs to one gateway."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -33,6 +34,10 @@ class Counts:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.tasks = Gauge(
+            "rialto_tasks", "Tasks of the event loop: flat, where none is left behind", registry=self.registry
+        )
+        self.tasks.set_function(_tasks)
         self.accepted = Counter(
             "rialto_events_accepted", "Events taken in and made durable", ["network"], registry=self.registry
         )
@@ -80,3 +85,11 @@ class Counts:
     def watch(self, waiting: Waiting) -> None:
         """From now on, what waits is shown, too."""
         self.registry.register(_Queues(waiting))
+
+
+def _tasks() -> int:
+    """How many there are now; none where no loop runs."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0

@@ -1,13 +1,12 @@
 """The scene of the proof: real servers, a bridge in a process of its own with proxies all around it, and people."""
 
 import asyncio
-import json
 import os
 import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -21,7 +20,7 @@ from bridge.demo.clients import MatrixClient
 from bridge.demo.servers import AppService, InspIRCd, NgIRCd, Prosody, Synapse, free_ports
 from tests.faults.people import IrcPerson, MatrixPerson, Person, XmppPerson, settled
 from tests.faults.relay import Relay
-from tests.faults.tally import NUMBERED, Count, count, lines
+from tests.faults.tally import NUMBERED, Count, Line, Report, Sighting, count, lines
 from tests.networks.cable import Cable
 from tests.networks.world import DOMAIN, FLOOD, write_config
 
@@ -36,6 +35,15 @@ PATHS = (
 DIRECTIONS = tuple(path for path in PATHS if path[1] != path[2])
 
 KESTREL, ONLOOKER = "kestrel", "onlooker"
+
+
+class LongProsody(Prosody):
+    """Whose rooms remember more than Prosody's 20 lines: as much as is said while a bridge starts."""
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        rooms = "  muc_room_default_history_length = 5000"
+        self.config.write_text(self.config.read_text().replace("  max_history", f"{rooms}\n  max_history"))
 
 
 class Bridge:
@@ -250,16 +258,25 @@ class Scene:
     def _arrived(self, room: str, source: str, number: int, targets: Iterable[str]) -> bool:
         return all(number in lines(room, source, self.witnesses[target].sightings()) for target in targets)
 
-    def count(self) -> list[Count]:
-        """Every number, at every receiver."""
+    def count(self, since: Mapping[tuple[str, str], int]) -> list[Count]:
+        """Every number after those of `since` (by room and source), at every receiver."""
         heard = self.bridge.heard()
-        seen = {network: list(person.sightings()) for network, person in self.witnesses.items()}
+
+        def newer(sighting: Sighting) -> bool:
+            return not isinstance(sighting, Line) or sighting.number > since.get((sighting.room, sighting.source), 0)
+
+        seen = {network: list(filter(newer, person.sightings())) for network, person in self.witnesses.items()}
         return [
             count(
                 room, source, target, seen[source], seen[target], [n for r, s, n in heard if (r, s) == (room, source)]
             )
             for room, source, target in DIRECTIONS
         ]
+
+    def reports(self) -> int:
+        """How often people were told that something was not delivered."""
+        people = (self.ana, self.bo, self.kestrel)
+        return sum(isinstance(sighting, Report) for person in people for sighting in person.sightings())
 
 
 @asynccontextmanager
@@ -270,8 +287,8 @@ async def servers(echo: bool = False) -> AsyncIterator[tuple[Path, Prosody, Syna
     try:
         async with AsyncExitStack() as stack:
             components = {DOMAIN: "component-secret"}
-            prosody = Prosody(folder / "prosody", components=components, locking=False, history=5000)
-            push, bridge = free_ports(2)
+            prosody = LongProsody(folder / "prosody", components=components, locking=False, history=5000)
+            (push,) = free_ports(1)
             service = AppService(port=push, as_token="as-token", hs_token="hs-token", path="/home")
             synapse = Synapse(folder / "synapse", appservice=service)
             ircd = InspIRCd(folder / "ircd") if echo else NgIRCd(folder / "ircd")
@@ -348,13 +365,3 @@ def _settings(synapse: Synapse, office: Cable, libera: Cable, homeserver: int, p
             "libera": {"kind": "irc", "server": f"irc://127.0.0.1:{libera.port}", "nick": "rialto", "flood": FLOOD},
         },
     }
-
-
-def shown(counts: Iterable[Count]) -> str:
-    """The counts, one a line."""
-    return "\n".join(f"  {each}" for each in counts)
-
-
-def as_json(counts: Iterable[Count]) -> str:
-    """The same for a file."""
-    return json.dumps([{name: getattr(each, name) for name in Count.__slots__} for each in counts])

@@ -1,0 +1,84 @@
+"""Running one row of the table, and judging it by what was promised."""
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tests.faults.faults import Fault
+from tests.faults.scene import Scene
+from tests.faults.tally import Count
+
+
+@dataclass(slots=True)
+class Row:
+    """One fault, and what was seen. `uncertain` counts deliveries whose arrival nobody can know; `trouble` says what
+    did not settle afterwards; `wrong` what was promised and not kept, empty where all is well."""
+
+    name: str
+    what: str
+    counts: list[Count] = field(default_factory=list)
+    uncertain: int = 0
+    kills: int = 0
+    reports: int = 0
+    seconds: float = 0.0
+    trouble: str = ""
+    wrong: list[str] = field(default_factory=list)
+
+    def total(self, what: str, target: str = "") -> int:
+        """How many messages were lost, doubled, ..., toward a network or in all."""
+        return sum(len(getattr(each, what)) for each in self.counts if target in ("", each.target))
+
+    @property
+    def said(self) -> int:
+        """Messages said, each once."""
+        return sum({(each.room, each.source): each.said for each in self.counts}.values())
+
+    def __str__(self) -> str:
+        details = "".join(f"\n    {each}" for each in self.counts if each.said)
+        wrong = "".join(f"\n    WRONG: {each}" for each in self.wrong)
+        kills = f", {self.kills} kills" if self.kills else ""
+        return (
+            f"{self.name}: {'FAILED' if self.wrong else 'kept'} in {self.seconds:.0f} s, {self.uncertain} uncertain"
+            f"{kills}{details}{wrong}"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a file."""
+        return asdict(self)
+
+
+async def run(fault: Fault, scene: Scene, *, echo: bool = False, within: float = 120.0) -> Row:
+    """Have people talk, make the fault, wait until all is quiet, count. `echo`: the IRC server confirms each line."""
+    began = time.monotonic()
+    row = Row(fault.name, fault.what)
+    since = dict(scene.talk.numbers)
+    uncertain, kills, reports = scene.bridge.states().get("uncertain", 0), scene.bridge.kills, scene.reports()
+    async with scene.talk.going():
+        await fault.make(scene)
+    row.trouble = await scene.quiet(within)
+    row.counts = scene.count(since)
+    row.uncertain = scene.bridge.states().get("uncertain", 0) - uncertain
+    row.kills = scene.bridge.kills - kills
+    row.reports = scene.reports() - reports
+    row.seconds = time.monotonic() - began
+    row.wrong = judge(fault, row, echo=echo)
+    return row
+
+
+def judge(fault: Fault, row: Row, *, echo: bool) -> list[str]:
+    """What was promised and not kept. See docs/reliability.md, which says the same in words."""
+    wrong = [row.trouble] if row.trouble else []
+    may_repeat = (fault.crashes or "irc" in fault.cuts) and not echo
+    for each in row.counts:
+        way = f"{each.room} {each.source}->{each.target}"
+        if each.lost:
+            wrong.append(f"{way}: lost {each.lost}")
+        if each.overtaken:
+            wrong.append(f"{way}: overtaken {each.overtaken}")
+        if each.doubled and not (each.target == "irc" and may_repeat):
+            wrong.append(f"{way}: doubled {each.doubled}")
+        if (each.unheard or each.unread) and not (fault.crashes or "irc" in fault.cuts):
+            wrong.append(f"{way}: not heard {each.unheard + each.unread}")
+    if row.total("doubled", "irc") > row.uncertain:
+        wrong.append(f"{row.total('doubled', 'irc')} lines doubled on IRC, {row.uncertain} marked uncertain")
+    return wrong

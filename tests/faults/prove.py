@@ -1,0 +1,97 @@
+"""Breaks a running bridge in every way of the table, counts every message, and writes down what was seen.
+
+scripts/prove                      the whole table, a soak of 30 minutes, and docs/reliability.md
+scripts/prove --only kills,xmpp    rows whose names begin so; writes nothing unless --write is given
+"""
+
+import argparse
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import uvloop
+
+from tests.faults.driver import Row, run
+from tests.faults.faults import Fault, table
+from tests.faults.scene import Scene, scene, servers
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/prove", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", metavar="NAMES", help="rows whose names begin so, with commas between")
+    parser.add_argument("--list", action="store_true", help="show the rows and end")
+    parser.add_argument("--minutes", type=float, default=30.0, help="of the soak; 0 for none (default: 30)")
+    parser.add_argument("--size", type=int, default=10_000, help="messages that wait (default: 10000)")
+    parser.add_argument("--kills", type=int, default=20, help="kills at random moments (default: 20)")
+    parser.add_argument("--echo", action="store_true", help="an IRC server that confirms each line (InspIRCd)")
+    parser.add_argument("--write", action="store_true", help="write docs/reliability.md also after --only")
+    return parser.parse_args()
+
+
+class Stage:
+    """Makes a scene, and a new one after a row that did not settle."""
+
+    def __init__(self, echo: bool) -> None:
+        self._echo = echo
+        self._made = 0
+        self._stack = AsyncExitStack()
+        self._scene: Scene | None = None
+
+    async def play(self, fault: Fault) -> Row:
+        """One row."""
+        if self._scene is None:
+            found = await self._stack.enter_async_context(servers(self._echo))
+            self._made += 1
+            self._scene = await self._stack.enter_async_context(scene(*found, f"r{self._made}"))
+        row = await run(fault, self._scene, echo=self._echo)
+        if row.wrong:
+            Path(f"prove-{fault.name}.log").write_bytes((self._scene.bridge.folder / "rialto.log").read_bytes())
+        if row.trouble:
+            await self.close()
+        return row
+
+    async def close(self) -> None:
+        """Take everything down."""
+        self._scene = None
+        await self._stack.aclose()
+
+
+@asynccontextmanager
+async def stage(echo: bool) -> AsyncIterator[Stage]:
+    made = Stage(echo)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def chosen(rows: Iterable[Fault], only: str | None) -> list[Fault]:
+    """The rows whose names begin with one of these words."""
+    words = tuple(only.split(",")) if only else ("",)
+    return [row for row in rows if row.name.startswith(words)]
+
+
+async def _prove(arguments: argparse.Namespace) -> int:
+    rows = chosen(table(sizes=arguments.size, kill_times=arguments.kills), arguments.only)
+    if arguments.list:
+        print("\n".join(f"{row.name:24} {row.what}" for row in rows))
+        return 0
+    done: list[Row] = []
+    async with stage(arguments.echo) as made:
+        for number, fault in enumerate(rows, start=1):
+            print(f"[{number}/{len(rows)}] {fault.what} ...", flush=True)
+            done.append(await made.play(fault))
+            print(done[-1], flush=True)
+    return 1 if any(row.wrong for row in done) else 0
+
+
+def main() -> None:
+    """The command."""
+    sys.exit(uvloop.run(_prove(_arguments())))
+
+
+if __name__ == "__main__":
+    main()

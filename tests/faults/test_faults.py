@@ -1,0 +1,38 @@
+"""A short form of the proof: one kill for each crash point, and a minute of everything at once."""
+
+import pytest
+
+from bridge.crashpoints import Point
+from tests.faults.driver import run
+from tests.faults.faults import Fault, crash, mix
+from tests.faults.scene import Scene
+
+# Each point on a network that tells something of it: the source of an event, or one that confirms in its own way.
+CRASHES = [
+    (Point.JOURNALED, "office"),
+    (Point.JOURNALED, "home"),
+    (Point.NOTED, "libera"),
+    (Point.HANDED, "home"),
+    (Point.HANDED, "office"),
+    (Point.CONFIRMED, "office"),
+    (Point.CONFIRMED, "home"),
+    (Point.CONFIRMED, "libera"),
+    (Point.ENDED, "libera"),
+]
+
+
+@pytest.mark.parametrize(("point", "network"), CRASHES)
+async def test_killed_at_a_crash_point_nothing_is_lost(world: Scene, point: Point, network: str) -> None:
+    row = await run(Fault(f"{point}-{network}", "", crash(point, network), crashes=True), world)
+    assert not row.wrong, f"{row}\n{world.bridge.log()}"
+    assert row.kills == 2  # once to start one that is to crash, once where it crashed
+    assert row.said > 20
+
+
+@pytest.mark.timeout(240)
+async def test_a_minute_of_everything(world: Scene) -> None:
+    fault = Fault("mix", "", mix(60.0), crashes=True, cuts=frozenset({"xmpp", "irc"}))
+    row = await run(fault, world)
+    assert not row.wrong, f"{row}\n{world.bridge.log()}"
+    assert row.kills > 2
+    assert row.said > 500
