@@ -5,7 +5,9 @@ scripts/prove --only kills,xmpp    rows whose names begin so; writes nothing unl
 """
 
 import argparse
+import asyncio
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -14,7 +16,9 @@ import uvloop
 
 from tests.faults.driver import Row, run
 from tests.faults.faults import Fault, table
+from tests.faults.report import FILE, page
 from tests.faults.scene import Scene, scene, servers
+from tests.faults.soak import Soak, soak
 
 
 def _arguments() -> argparse.Namespace:
@@ -42,16 +46,27 @@ class Stage:
 
     async def play(self, fault: Fault) -> Row:
         """One row."""
+        found = await self._ready()
+        row = await run(fault, found, echo=self._echo)
+        if row.wrong:
+            kept = Path(tempfile.gettempdir()) / f"prove-{fault.name}.log"
+            kept.write_bytes((found.bridge.folder / "rialto.log").read_bytes())
+            print(f"the bridge's log is kept as {kept}", flush=True)
+        if row.trouble:
+            await self.close()
+        return row
+
+    async def soak(self, minutes: float) -> Soak:
+        """The soak, on a fresh scene."""
+        await self.close()
+        return await soak(await self._ready(), minutes * 60)
+
+    async def _ready(self) -> Scene:
         if self._scene is None:
             found = await self._stack.enter_async_context(servers(self._echo))
             self._made += 1
             self._scene = await self._stack.enter_async_context(scene(*found, f"r{self._made}"))
-        row = await run(fault, self._scene, echo=self._echo)
-        if row.wrong:
-            Path(f"prove-{fault.name}.log").write_bytes((self._scene.bridge.folder / "rialto.log").read_bytes())
-        if row.trouble:
-            await self.close()
-        return row
+        return self._scene
 
     async def close(self) -> None:
         """Take everything down."""
@@ -80,12 +95,22 @@ async def _prove(arguments: argparse.Namespace) -> int:
         print("\n".join(f"{row.name:24} {row.what}" for row in rows))
         return 0
     done: list[Row] = []
+    soaked: Soak | None = None
     async with stage(arguments.echo) as made:
         for number, fault in enumerate(rows, start=1):
             print(f"[{number}/{len(rows)}] {fault.what} ...", flush=True)
             done.append(await made.play(fault))
             print(done[-1], flush=True)
-    return 1 if any(row.wrong for row in done) else 0
+        if arguments.minutes and not arguments.only:
+            print(f"[soak] {arguments.minutes:g} minutes ...", flush=True)
+            soaked = await made.soak(arguments.minutes)
+            print(soaked, flush=True)
+    if arguments.write or not arguments.only:
+        ircd = "inspircd" if arguments.echo else "ngircd"
+        FILE.write_text(await asyncio.to_thread(page, done, soaked, ircd))
+        print(f"written: {FILE}")
+    good = not any(row.wrong for row in done) and (soaked is None or not soaked.wrong)
+    return 0 if good else 1
 
 
 def main() -> None:

@@ -43,6 +43,29 @@ class Soak:
         last = [size for when, size in self.rss if when >= end - window]
         return median(first) / 2**20, median(last) / 2**20
 
+    @property
+    def window(self) -> float:
+        """Seconds of the first and of the last part: five minutes, where there is time for it."""
+        return min(300.0, self.seconds / 4)
+
+    @property
+    def wrong(self) -> list[str]:
+        """What was promised and not kept."""
+        first, last = self.memory(self.window)
+        wrong = list(self.row.wrong)
+        if last > first * (1 + MARGIN):
+            wrong.append(f"memory grew from {first:.1f} to {last:.1f} MiB")
+        if self.tasks_after > self.tasks_before:
+            wrong.append(f"{self.tasks_after} tasks are left, of {self.tasks_before} before")
+        return wrong
+
+    def __str__(self) -> str:
+        first, last = self.memory(self.window)
+        return (
+            f"{self.row}\n    memory {first:.1f} MiB, then {last:.1f} MiB; tasks {self.tasks_before}, then "
+            f"{self.tasks_after}" + "".join(f"\n    WRONG: {each}" for each in self.wrong)
+        )
+
 
 async def soak(scene: Scene, seconds: float, *, within: float = 180.0) -> Soak:
     """Run it, with no kill of the bridge, for it is its memory that is looked at."""
