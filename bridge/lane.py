@@ -222,7 +222,7 @@ class Lane:
             return
         try:
             voice, capabilities, pieces = await self._prepare(event)
-            if await self._wait_for_turn(capabilities, event.sender.address):
+            if await self._wait_for_turn(capabilities, event.sender.address, voice):
                 # Time went by: the puppet may be gone, the connection another.
                 voice, capabilities, pieces = await self._prepare(event)
             if pieces:
@@ -278,21 +278,21 @@ class Lane:
     def _expired(self, delivery: Delivery) -> bool:
         return self._clock() - minted_at(delivery.event.id) > EXPIRE_AFTER
 
-    async def _wait_for_turn(self, capabilities: Capabilities, address: Address) -> bool:
-        """Another speaker writes on another connection: let the previous line arrive first, within reason.
-
-        Returns whether there was anything to wait for.
+    async def _wait_for_turn(self, capabilities: Capabilities, address: Address, voice: Voice) -> bool:
+        """What goes out on another connection: let the previous line arrive first, within reason; and in any case if
+        it is the same person's, for whom the bot spoke. Returns whether there was anything to wait for.
         """
         if capabilities.ordering is not Ordering.SPEAKER:
             return False
-        others = [
-            attempt.done
-            for attempt in self._flight
-            if attempt.delivery.event.sender.address != address and not attempt.throttled and attempt.done is not None
-        ]
-        if others:
-            await asyncio.wait(others[-1:], timeout=HAND_OVER)
-        return bool(others)
+        own = [each for each in self._flight if each.delivery.event.sender.address == address]
+        others = [each for each in self._flight if each not in own and not each.throttled]
+        before = [each.done for each in own if each.voice is not voice and each.done is not None]
+        if before:
+            await asyncio.wait(before)
+        waited = [each.done for each in others[-1:] if each.done is not None]
+        if waited:
+            await asyncio.wait(waited, timeout=HAND_OVER)
+        return bool(before or waited)
 
     async def _send(self, attempt: Attempt, capabilities: Capabilities) -> None:
         attempt.begin()
@@ -480,7 +480,7 @@ class Lane:
             if voice is not attempt.voice:
                 reduce = partial(self._reduce, voice=voice, capabilities=capabilities)
                 await reword(attempt, voice, pieces, reduce, self._store, self._outcomes, self._clock())
-            await self._wait_for_turn(capabilities, event.sender.address)
+            await self._wait_for_turn(capabilities, event.sender.address, voice)
         except (Undeliverable, Refused) as refusal:
             self._withdraw(attempt)
             self._end(delivery, State.FAILED, refusal.failure)

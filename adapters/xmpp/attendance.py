@@ -46,9 +46,10 @@ _STILL_IN = frozenset(
 class Attendance:
     """One room's. `run` is its task, for as long as the stream lasts.
 
-    `attempted` is set when the bot has tried to enter for the first time: puppets come after it. `nick` is the bot's,
-    `last_seen` tells when the newest known line of the room was said (seconds since the epoch). `inside` is told
-    whether the bot is in the room, as `bridge.contract.Core.inside`.
+    `attempted` is set when the bot is in, or has tried to be: puppets come after it. One that came while the bot is on
+    its way would be the observer, without the history: what it hears would overtake what was said just before. `nick`
+    is the bot's, `last_seen` tells when the newest known line of the room was said (seconds since the epoch). `inside`
+    is told whether the bot is in the room, as `bridge.contract.Core.inside`.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Attendance:
         """Enter, stay, come back; until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
+            self.attempted.clear()
             try:
                 described = await self._describe()
                 if not described and not self._described:
@@ -106,6 +108,7 @@ class Attendance:
         of nobody. Raises `SendError`.
         """
         self._from = since
+        self.attempted.clear()
         try:
             async with asyncio.timeout(ENTER_WITHIN):
                 await self.room.leave(self.room.owns.bot, None)

@@ -23,7 +23,8 @@ class Fault:
 
     `crashes`: the bridge is killed, so that lines in flight to an IRC server that confirms nothing may come twice, and
     what was said on IRC while it was away is not heard. `cuts` names networks whose connection to the bridge breaks,
-    for which the same holds. `server` names one that is killed itself, with what it alone knew.
+    for which the same holds. `server` names one that is killed itself, with what it alone knew. `refuses`: the IRC
+    channel takes nothing for a while, and who said it is told.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Fault:
     crashes: bool = False
     cuts: frozenset[str] = frozenset()
     server: str = ""
-    ci: bool = False
+    refuses: bool = False
 
 
 async def calm(scene: Scene, seconds: float = 1.5) -> None:
@@ -190,6 +191,23 @@ async def nick_taken(scene: Scene) -> None:
     await calm(scene)
 
 
+def mode(modes: str, *, undo: str) -> Callable[[Scene], Awaitable[None]]:
+    """The channel's operator sets modes for a while, on the puppet that speaks where ``{puppet}`` stands."""
+
+    async def make(scene: Scene) -> None:
+        await calm(scene)
+        operator = scene.onlooker.client
+        assert operator is not None
+        puppet = next(name for name in scene.onlooker.bridged(FAST) if name.lower().startswith("ana"))
+        channel = scene.onlooker.rooms[FAST]
+        operator.mode(channel, modes.format(puppet=puppet))
+        await asyncio.sleep(2.0)
+        operator.mode(channel, undo.format(puppet=puppet))
+        await calm(scene)
+
+    return make
+
+
 async def component_kicked(scene: Scene) -> None:
     """The XMPP server says good-bye to the component with a stream error, by being restarted in order."""
     await calm(scene)
@@ -264,7 +282,7 @@ def table(*, sizes: int = 10_000, kill_times: int = 20) -> list[Fault]:
     """The whole table. `sizes` is how many messages wait in the rows that have them wait (a tenth toward Matrix)."""
     irc = frozenset({"irc"})
     xmpp = frozenset({"xmpp"})
-    rows = [Fault("none", "nothing happens", nothing, ci=True)]
+    rows = [Fault("none", "nothing happens", nothing)]
     rows += [
         Fault(f"crash-{point}-{network}", f"the bridge dies at `{point}` ({network})", crash(point, network), True)
         for point in Point
@@ -292,6 +310,8 @@ def table(*, sizes: int = 10_000, kill_times: int = 20) -> list[Fault]:
         Fault("push-failed", "5 transactions do not arrive", pushes(Trouble.FAIL, 5)),
         Fault("puppet-killed", "a puppet's IRC connection ended by an operator", puppet_killed, cuts=irc),
         Fault("nick-taken", "the bot killed, and its nick taken", nick_taken, cuts=irc),
+        Fault("moderated", "+m on the IRC channel for 2 s", mode("+m", undo="-m"), refuses=True),
+        Fault("banned", "+b on a puppet for 2 s", mode("+b {puppet}!*@*", undo="-b {puppet}!*@*"), refuses=True),
         Fault("waiting-xmpp", f"{sizes} messages wait for Prosody", waiting("xmpp", FAST, sizes), False, xmpp, "xmpp"),
         Fault("waiting-irc", f"{sizes} messages wait for IRC", waiting("irc", FAST, sizes), False, irc, "irc"),
         Fault(

@@ -38,8 +38,10 @@ class Relay:
     """Passes requests on to `target`, the URL of a server; `port` is its own. `troubled` counts what it was told to
     do."""
 
-    def __init__(self, target: str, *, listen: int) -> None:
+    def __init__(self, target: str, *, listen: int, gateway: bool = False) -> None:
+        """While the server is away, a `gateway` answers 502, as a reverse proxy does; else the connection is reset."""
         self._target = target
+        self._gateway = gateway
         self.port = listen
         self.troubled: dict[Trouble, int] = dict.fromkeys(Trouble, 0)
         self._order: _Order | None = None
@@ -134,6 +136,6 @@ class Relay:
 
     def _answer(self, request: web.Request, told: tuple[int, Mapping[str, str], bytes] | None) -> web.Response:
         if told is None:
-            return self._break(request)
+            return web.Response(status=502) if self._gateway else self._break(request)
         status, headers, body = told
         return web.Response(status=status, headers=headers, body=body)

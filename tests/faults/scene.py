@@ -18,6 +18,7 @@ import aiohttp
 from bridge.crashpoints import VARIABLE
 from bridge.demo.clients import MatrixClient
 from bridge.demo.servers import AppService, InspIRCd, NgIRCd, Prosody, Synapse, free_ports
+from bridge.store.tables import IS_UNTOLD
 from tests.faults.people import IrcPerson, MatrixPerson, Person, XmppPerson, settled
 from tests.faults.relay import Relay
 from tests.faults.tally import NUMBERED, Count, Line, Report, Sighting, count, lines
@@ -140,6 +141,12 @@ class Bridge:
         """How many deliveries ended how."""
         with _reading(self.folder / "rialto.db") as connection:
             return dict(connection.execute("SELECT state, count(*) FROM delivery GROUP BY state"))
+
+    def untold(self) -> int:
+        """How many failures nobody has been told of."""
+        with _reading(self.folder / "rialto.db") as connection:
+            ((found,),) = connection.execute(f"SELECT count(*) FROM delivery WHERE {IS_UNTOLD}")
+            return int(found)
 
     def log(self) -> str:
         """The end of its log."""
@@ -313,7 +320,7 @@ async def scene(
         enter = stack.enter_async_context
         office, libera = await enter(Cable(prosody.component_port)), await enter(Cable(ircd.port))
         to_home = await enter(Relay(synapse.url, listen=homeserver))
-        from_home = await enter(Relay(f"http://127.0.0.1:{port}", listen=synapse.appservice.port))
+        from_home = await enter(Relay(f"http://127.0.0.1:{port}", listen=synapse.appservice.port, gateway=True))
         names = frozenset({KESTREL + word, ONLOOKER + word})
         ana = XmppPerson(prosody, await prosody.register(f"ana{word}", "password"), f"Ana{word}", mucs)
         token = await synapse.register(f"bo{word}", "password")
