@@ -13,10 +13,7 @@ CRASHES = [
     (Point.JOURNALED, "home"),
     (Point.NOTED, "libera"),
     (Point.HANDED, "home"),
-    (Point.HANDED, "office"),
     (Point.CONFIRMED, "office"),
-    (Point.CONFIRMED, "home"),
-    (Point.CONFIRMED, "libera"),
     (Point.ENDED, "libera"),
 ]
 

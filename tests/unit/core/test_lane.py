@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import Connection, text
 
 import bridge.lane
+import bridge.reconcile
 from bridge.capabilities import Ordering
-from bridge.contract import Handover, Part, SendError
+from bridge.contract import Handover, Part, SendError, Voice
 from bridge.model.event import Cause, Joined, PuppetGone, Roster
 from bridge.model.message import Message, Text
 from bridge.model.result import Failure, Reason, Receipt, Status
@@ -93,6 +94,32 @@ async def test_what_is_sent_again_keeps_its_order_when_it_is_refused_again(tmp_p
         office.lose()
         await office.until(partial(heard, office, 4))
         assert texts(office)[2:] == ["one", "two"]
+
+
+async def test_what_a_puppet_says_does_not_overtake_what_the_bot_said_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are two connections to the server, and the bot's line may still be on its way."""
+    monkeypatch.setattr(bridge.reconcile, "PATIENCE", 0.05)
+    monkeypatch.setattr(bridge.lane, "HAND_OVER", 0.05)
+    nets = networks()
+    libera = nets["libera"] = Loopback(Ordering.SPEAKER)
+    libera.join_gate.clear()
+    libera.answer = lambda part: None if "one" in part.text.text else confirm(part)
+    async with running(tmp_path, nets):
+        await nets["home"].core.accept(said("one", ANA))
+        await libera.until(partial(heard, libera, 1))
+        assert libera.sent[0].voice is Voice.BOT
+        libera.join_gate.set()
+        await libera.until(lambda: "join Ana" in libera.log)
+        await nets["home"].core.accept(said("two", ANA))
+        await nets["office"].until(partial(heard, nets["office"], 2))
+        with pytest.raises(AssertionError):
+            await libera.until(partial(heard, libera, 2), timeout=0.3)
+        for future in libera.open.values():
+            future.set_result(Receipt("x"))
+        await libera.until(partial(heard, libera, 2))
+        assert libera.sent[1].voice is Voice.PUPPET
 
 
 async def test_a_change_of_voice_in_the_middle_of_a_message_loses_none_of_it(tmp_path: Path) -> None:
