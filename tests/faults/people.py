@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 import aiohttp
@@ -13,7 +14,7 @@ from tests.faults.tally import NUMBERED, Gap, Line, Report, Sighting
 AGAIN = 0.2
 """Seconds between two attempts to connect."""
 
-_UNDELIVERED = "Not delivered"
+_UNDELIVERED = re.compile(r"\bnot delivered\b", re.IGNORECASE)
 
 
 class Person:
@@ -62,7 +63,7 @@ class Person:
     def _told(self, seen: Seen) -> Sighting | None:
         """A numbered message, or a report of one."""
         room = self._short.get(seen.place.lower(), "")
-        if _UNDELIVERED in seen.text or (seen.kind is Sight.ERROR and seen.text):
+        if _UNDELIVERED.search(seen.text):
             return Report(room, seen.text)
         found = NUMBERED.search(seen.text) if seen.kind in (Sight.TEXT, Sight.OTHER) else None
         if found is None or not room:

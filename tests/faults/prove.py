@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -83,10 +83,10 @@ async def stage(echo: bool) -> AsyncIterator[Stage]:
         await made.close()
 
 
-def chosen(rows: Iterable[Fault], only: str | None) -> list[Fault]:
-    """The rows whose names begin with one of these words."""
-    words = tuple(only.split(",")) if only else ("",)
-    return [row for row in rows if row.name.startswith(words)]
+def chosen(rows: Sequence[Fault], only: str | None) -> list[Fault]:
+    """The rows whose names begin with one of these words, in the order of the words."""
+    words = only.split(",") if only else [""]
+    return list({row.name: row for word in words for row in rows if row.name.startswith(word)}.values())
 
 
 async def _prove(arguments: argparse.Namespace) -> int:
@@ -101,16 +101,24 @@ async def _prove(arguments: argparse.Namespace) -> int:
             print(f"[{number}/{len(rows)}] {fault.what} ...", flush=True)
             done.append(await made.play(fault))
             print(done[-1], flush=True)
+            await _write(arguments, done, None)
         if arguments.minutes and not arguments.only:
             print(f"[soak] {arguments.minutes:g} minutes ...", flush=True)
             soaked = await made.soak(arguments.minutes)
             print(soaked, flush=True)
-    if arguments.write or not arguments.only:
-        ircd = "inspircd" if arguments.echo else "ngircd"
-        FILE.write_text(await asyncio.to_thread(page, done, soaked, ircd))
-        print(f"written: {FILE}")
+            await _write(arguments, done, soaked)
     good = not any(row.wrong for row in done) and (soaked is None or not soaked.wrong)
     return 0 if good else 1
+
+
+async def _write(arguments: argparse.Namespace, done: list[Row], soaked: Soak | None) -> None:
+    """After every row, for a run takes long."""
+    if arguments.write or not arguments.only:
+        ircd = "inspircd" if arguments.echo else "ngircd"
+        left = {row.name: row.what for row in table(sizes=arguments.size, kill_times=arguments.kills)}
+        for row in done:
+            del left[row.name]
+        FILE.write_text(await asyncio.to_thread(page, done, soaked, ircd, list(left.values())))
 
 
 def main() -> None:

@@ -71,8 +71,8 @@ _POINTS = {
 }
 
 
-def page(rows: Sequence[Row], soaked: Soak | None, ircd: str) -> str:
-    """The whole page."""
+def page(rows: Sequence[Row], soaked: Soak | None, ircd: str, left: Sequence[str]) -> str:
+    """The whole page; `left` are faults that were not made this time."""
     text = _HEAD + "".join(f"| `{point}` | {what} |\n" for point, what in _POINTS.items())
     text += f"\n## What was seen\n\n{datetime.now(UTC):%d %B %Y}, Rialto {VERSION}, {_versions(ircd)}.\n\n"
     text += (
@@ -97,6 +97,8 @@ def page(rows: Sequence[Row], soaked: Soak | None, ircd: str) -> str:
     if broken:
         text += "\nBroken promises, as they were seen:\n\n"
         text += "".join(f"* {row.what}: {_shortened(wrong)}\n" for row in broken for wrong in row.wrong)
+    if left:
+        text += "\nNot run this time: " + "; ".join(left) + ".\n"
     if soaked is not None:
         text += _soaked(soaked)
     return text

@@ -1,4 +1,4 @@
-"""A short form of the proof: one kill for each crash point, and a minute of everything at once."""
+"""A short form of the proof: one kill for each crash point, a minute of everything at once, a soak of half a minute."""
 
 import pytest
 
@@ -6,6 +6,7 @@ from bridge.crashpoints import Point
 from tests.faults.driver import run
 from tests.faults.faults import Fault, crash, mix
 from tests.faults.scene import Scene
+from tests.faults.soak import soak
 
 # Each point on a network that tells something of it: the source of an event, or one that confirms in its own way.
 CRASHES = [
@@ -33,3 +34,13 @@ async def test_a_minute_of_everything(world: Scene) -> None:
     assert not row.wrong, f"{row}\n{world.bridge.log()}"
     assert row.kills > 2
     assert row.said > 500
+
+
+@pytest.mark.timeout(240)
+async def test_a_short_soak_leaves_nothing_behind(world: Scene) -> None:
+    """After the kills, so that what is looked at is a process that has just started: it may still grow a little."""
+    found = await soak(world, 30.0)
+    assert not found.row.wrong, f"{found}\n{world.bridge.log()}"
+    assert found.tasks_after <= found.tasks_before, str(found)
+    first, last = found.memory(found.window)
+    assert last < first * 1.5, str(found)
