@@ -99,9 +99,7 @@ def page(rows: Sequence[Row], soaked: Soak | None, ircd: str, left: Sequence[str
         text += "".join(f"* {row.what}: {_shortened(wrong)}\n" for row in broken for wrong in row.wrong)
     if left:
         text += "\nNot run this time: " + "; ".join(left) + ".\n"
-    if soaked is not None:
-        text += _soaked(soaked)
-    return text
+    return text + ("\nThe soak was not run this time.\n" if soaked is None else _soaked(soaked))
 
 
 def _soaked(soaked: Soak) -> str:

@@ -36,6 +36,8 @@ PATHS = (
 DIRECTIONS = tuple(path for path in PATHS if path[1] != path[2])
 
 KESTREL, ONLOOKER = "kestrel", "onlooker"
+GUESTS = 50
+"""People of IRC who come and go: `guest0` and so on."""
 
 
 class LongProsody(Prosody):
@@ -321,7 +323,8 @@ async def scene(
         office, libera = await enter(Cable(prosody.component_port)), await enter(Cable(ircd.port))
         to_home = await enter(Relay(synapse.url, listen=homeserver))
         from_home = await enter(Relay(f"http://127.0.0.1:{port}", listen=synapse.appservice.port, gateway=True))
-        names = frozenset({KESTREL + word, ONLOOKER + word})
+        guests = {f"guest{number}" for number in range(GUESTS)}
+        names = frozenset({KESTREL + word, ONLOOKER + word} | guests)
         ana = XmppPerson(prosody, await prosody.register(f"ana{word}", "password"), f"Ana{word}", mucs)
         token = await synapse.register(f"bo{word}", "password")
         bo_client = await enter(MatrixClient(synapse.url, f"@bo{word}:{synapse.server_name}", token))

@@ -14,7 +14,7 @@ from typing import Any
 from bridge.demo.clients import ClientError, IrcClient
 from tests.faults.driver import Row, run
 from tests.faults.faults import RNG, Fault, in_turn
-from tests.faults.scene import FAST, SLOW, Scene
+from tests.faults.scene import FAST, GUESTS, SLOW, Scene
 
 SAMPLE = 2.0
 """Seconds between two looks at the bridge's memory."""
@@ -112,7 +112,7 @@ async def _come_and_go(scene: Scene) -> None:
     while True:
         number += 1
         with contextlib.suppress(ClientError, OSError, EOFError):
-            async with IrcClient(f"guest{number % 50}", scene.ircd.port) as guest:
+            async with IrcClient(f"guest{number % GUESTS}", scene.ircd.port) as guest:
                 await guest.join(scene.kestrel.rooms[FAST])
                 await asyncio.sleep(RNG.uniform(1.0, 3.0))
         await asyncio.sleep(RNG.uniform(0.5, 2.0))
