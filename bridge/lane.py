@@ -19,7 +19,7 @@ import structlog
 
 from bridge.attempt import Attempt
 from bridge.backlog import IN_MEMORY, Backlog
-from bridge.capabilities import HAND_OVER, Capabilities, Ordering
+from bridge.capabilities import Capabilities, Ordering
 from bridge.contract import Adapter, Handover, Rechecking, SendError, Voice
 from bridge.counts import Counts
 from bridge.crashpoints import Point, reach
@@ -34,6 +34,7 @@ from bridge.speakers import Speakers, Undeliverable
 from bridge.store import Store, StoreError, deliveries
 from bridge.store.deliveries import Piece
 from bridge.tasks import cancel, spawn
+from bridge.turn import turn
 
 log = structlog.get_logger(__name__)
 
@@ -222,7 +223,7 @@ class Lane:
             return
         try:
             voice, capabilities, pieces = await self._prepare(event)
-            if await self._wait_for_turn(capabilities, event.sender.address, voice):
+            if await turn(self._flight, capabilities, event.sender.address, voice):
                 # Time went by: the puppet may be gone, the connection another.
                 voice, capabilities, pieces = await self._prepare(event)
             if pieces:
@@ -277,22 +278,6 @@ class Lane:
 
     def _expired(self, delivery: Delivery) -> bool:
         return self._clock() - minted_at(delivery.event.id) > EXPIRE_AFTER
-
-    async def _wait_for_turn(self, capabilities: Capabilities, address: Address, voice: Voice) -> bool:
-        """What goes out on another connection: let the previous line arrive first, within reason; and in any case if
-        it is the same person's, for whom the bot spoke. Returns whether there was anything to wait for.
-        """
-        if capabilities.ordering is not Ordering.SPEAKER:
-            return False
-        own = [each for each in self._flight if each.delivery.event.sender.address == address]
-        others = [each for each in self._flight if each not in own and not each.throttled]
-        before = [each.done for each in own if each.voice is not voice and each.done is not None]
-        if before:
-            await asyncio.wait(before)
-        waited = [each.done for each in others[-1:] if each.done is not None]
-        if waited:
-            await asyncio.wait(waited, timeout=HAND_OVER)
-        return bool(before or waited)
 
     async def _send(self, attempt: Attempt, capabilities: Capabilities) -> None:
         attempt.begin()
@@ -480,7 +465,7 @@ class Lane:
             if voice is not attempt.voice:
                 reduce = partial(self._reduce, voice=voice, capabilities=capabilities)
                 await reword(attempt, voice, pieces, reduce, self._store, self._outcomes, self._clock())
-            await self._wait_for_turn(capabilities, event.sender.address, voice)
+            await turn(self._flight, capabilities, event.sender.address, voice)
         except (Undeliverable, Refused) as refusal:
             self._withdraw(attempt)
             self._end(delivery, State.FAILED, refusal.failure)

@@ -101,7 +101,7 @@ async def test_what_a_puppet_says_does_not_overtake_what_the_bot_said_for_it(
 ) -> None:
     """They are two connections to the server, and the bot's line may still be on its way."""
     monkeypatch.setattr(bridge.reconcile, "PATIENCE", 0.05)
-    monkeypatch.setattr(bridge.lane, "HAND_OVER", 0.05)
+    monkeypatch.setattr("bridge.turn.HAND_OVER", 0.05)
     nets = networks()
     libera = nets["libera"] = Loopback(Ordering.SPEAKER)
     libera.join_gate.clear()
