@@ -79,8 +79,8 @@ def page(rows: Sequence[Row], soaked: Soak | None, ircd: str, left: Sequence[str
     text = _HEAD + "".join(f"| `{point}` | {what} |\n" for point, what in _POINTS.items())
     text += f"\n## What was seen\n\n{datetime.now(UTC):%d %B %Y}, Rialto {VERSION}, {_versions(ircd)}.\n\n"
     text += (
-        "| fault | said | lost | failed, and told | twice on XMPP, Matrix | twice on IRC | uncertain | overtaken | unheard | unread "
-        "| promise |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+        "| fault | said | lost | failed, and told | twice on XMPP, Matrix | twice on IRC | uncertain | overtaken "
+        "| unheard | unread | promise |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
     )
     for row in rows:
         cells = (
