@@ -173,8 +173,12 @@ class KeptTransport(asyncio.Transport):
         if not self._told:
             made = Snapshot(settings=self._settings, header=self._header.decode(errors="replace"))
             snapshot = made.model_dump_json().encode()
-        self._told, self._acknowledged = True, boundary
-        return lambda: self._kept.acknowledge(boundary, snapshot)
+
+        def settle() -> None:
+            self._told, self._acknowledged = True, boundary
+            self._kept.acknowledge(boundary, snapshot)
+
+        return settle
 
 
 class KeptConnector:

@@ -132,12 +132,14 @@ class KeptCarrier:
         changed = memory is not None and memory[0] != self._memory
         if not changed and self._read == self._acknowledged:
             return None
-        read = self._read
+        read, standing = self._read, memory[0] if memory is not None else self._memory
         snapshot = memory[1]().model_dump_json().encode() if memory is not None and changed else None
-        self._acknowledged = read
-        if memory is not None:
-            self._memory = memory[0]
-        return lambda: self._kept.acknowledge(read, snapshot)
+
+        def settle() -> None:
+            self._acknowledged, self._memory = read, standing
+            self._kept.acknowledge(read, snapshot)
+
+        return settle
 
 
 class Holdings:

@@ -204,7 +204,8 @@ async def test_a_puppet_that_nobody_wants_any_more_is_let_go(
         await gateway.crash()
         monkeypatch.setattr(adapters_irc_adapter, "HOUSEKEEPING", 0.2)
         await gateway.start()
-        await until(lambda: len(gateway.adapter._puppets) == 2, "puppets")
+        puppets = gateway.adapter._puppets
+        await until(lambda: len(puppets) == 2 and all(puppet.connection.ready for puppet in puppets), "puppets")
         nicks = {puppet.person: puppet.nick for puppet in gateway.adapter._puppets}
         await gateway.adapter.join(place, BO)
         monkeypatch.setattr(adapters_irc_puppets, "ASKED_WITHIN", 0.0)
