@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from bridge.crashpoints import Point
@@ -34,6 +34,11 @@ class Fault:
     cuts: frozenset[str] = frozenset()
     server: str = ""
     refuses: bool = False
+
+
+def kept(fault: Fault) -> Fault:
+    """The same where a keeper holds the connections: a crash of the bridge is no excuse for anything."""
+    return replace(fault, crashes=False)
 
 
 async def calm(scene: Scene, seconds: float = 1.5) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import uvloop
 
 from tests.faults.driver import Row, run
-from tests.faults.faults import Fault, table
+from tests.faults.faults import Fault, kept, table
 from tests.faults.report import FILE, page
 from tests.faults.scene import Scene, scene, servers
 from tests.faults.soak import Soak, soak
@@ -31,6 +31,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=10_000, help="messages that wait (default: 10000)")
     parser.add_argument("--kills", type=int, default=20, help="kills at random moments (default: 20)")
     parser.add_argument("--echo", action="store_true", help="an IRC server that confirms each line (InspIRCd)")
+    parser.add_argument("--keeper", action="store_true", help="a keeper holds the bridge's connections")
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md also after --only")
     return parser.parse_args()
 
@@ -38,8 +39,9 @@ def _arguments() -> argparse.Namespace:
 class Stage:
     """Makes a scene, and a new one after a row that did not settle."""
 
-    def __init__(self, echo: bool) -> None:
+    def __init__(self, *, echo: bool, keeper: bool) -> None:
         self._echo = echo
+        self._keeper = keeper
         self._made = 0
         self._stack = AsyncExitStack()
         self._scene: Scene | None = None
@@ -65,7 +67,7 @@ class Stage:
         if self._scene is None:
             found = await self._stack.enter_async_context(servers(self._echo))
             self._made += 1
-            self._scene = await self._stack.enter_async_context(scene(*found, f"r{self._made}"))
+            self._scene = await self._stack.enter_async_context(scene(*found, f"r{self._made}", keeper=self._keeper))
         return self._scene
 
     async def close(self) -> None:
@@ -75,8 +77,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(echo: bool) -> AsyncIterator[Stage]:
-    made = Stage(echo)
+async def stage(*, echo: bool, keeper: bool) -> AsyncIterator[Stage]:
+    made = Stage(echo=echo, keeper=keeper)
     try:
         yield made
     finally:
@@ -91,12 +93,14 @@ def chosen(rows: Sequence[Fault], only: str | None) -> list[Fault]:
 
 async def _prove(arguments: argparse.Namespace) -> int:
     rows = chosen(table(sizes=arguments.size, kill_times=arguments.kills), arguments.only)
+    if arguments.keeper:
+        rows = [kept(row) for row in rows]
     if arguments.list:
         print("\n".join(f"{row.name:24} {row.what}" for row in rows))
         return 0
     done: list[Row] = []
     soaked: Soak | None = None
-    async with stage(arguments.echo) as made:
+    async with stage(echo=arguments.echo, keeper=arguments.keeper) as made:
         for number, fault in enumerate(rows, start=1):
             print(f"[{number}/{len(rows)}] {fault.what} ...", flush=True)
             done.append(await made.play(fault))

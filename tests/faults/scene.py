@@ -23,7 +23,7 @@ from tests.faults.people import IrcPerson, MatrixPerson, Person, XmppPerson, set
 from tests.faults.relay import Relay
 from tests.faults.tally import NUMBERED, Count, Line, Report, Sighting, count, lines
 from tests.networks.cable import Cable
-from tests.networks.world import DOMAIN, FLOOD, write_config
+from tests.networks.world import DOMAIN, FLOOD, end_keeper, write_config
 
 FAST, SLOW = "fast", "slow"
 """The rooms: one of XMPP and IRC, and one of all three."""
@@ -310,9 +310,10 @@ async def servers(echo: bool = False) -> AsyncIterator[tuple[Path, Prosody, Syna
 
 @asynccontextmanager
 async def scene(
-    folder: Path, prosody: Prosody, synapse: Synapse, ircd: NgIRCd | InspIRCd, word: str
+    folder: Path, prosody: Prosody, synapse: Synapse, ircd: NgIRCd | InspIRCd, word: str, *, keeper: bool = False
 ) -> AsyncIterator[Scene]:
-    """People in two rooms, warm, with a bridge between them. `word` tells this scene's rooms from another's."""
+    """People in two rooms, warm, with a bridge between them. `word` tells this scene's rooms from another's; `keeper`,
+    whether a process of its own holds the bridge's connections."""
     home = folder / f"rialto-{word}"
     await asyncio.to_thread(home.mkdir)
     (port, homeserver) = free_ports(2)
@@ -339,7 +340,9 @@ async def scene(
             FAST: {"office": mucs[FAST], "libera": channels[FAST]},
             SLOW: {"office": mucs[SLOW], "libera": channels[SLOW], "home": f"#{word}{SLOW}:{synapse.server_name}"},
         }
+        settings["keeper"] = keeper
         bridge = Bridge(home, settings, port, "admin-token")
+        stack.push_async_callback(end_keeper, home)
         stack.push_async_callback(bridge.stop)
         pace = {(FAST, "xmpp"): 20.0, (FAST, "irc"): 20.0} | {(SLOW, who): 3.0 for who in ("xmpp", "matrix", "irc")}
         talk = Talk({"xmpp": ana, "matrix": bo, "irc": kestrel}, pace)

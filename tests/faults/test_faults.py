@@ -4,7 +4,7 @@ import pytest
 
 from bridge.crashpoints import Point
 from tests.faults.driver import run
-from tests.faults.faults import Fault, crash, mix
+from tests.faults.faults import Fault, crash, kept, kills, mix
 from tests.faults.scene import Scene
 from tests.faults.soak import soak
 
@@ -25,6 +25,21 @@ async def test_killed_at_a_crash_point_nothing_is_lost(world: Scene, point: Poin
     assert not row.wrong, f"{row}\n{world.bridge.log()}"
     assert row.kills == 2  # once to start one that is to crash, once where it crashed
     assert row.said > 20
+
+
+@pytest.mark.parametrize("network", ["libera", "office"])
+@pytest.mark.parametrize("point", [Point.JOURNALED, Point.HANDED])
+async def test_with_a_keeper_a_crash_costs_nothing(kept_world: Scene, point: Point, network: str) -> None:
+    row = await run(kept(Fault(f"kept-{point}-{network}", "", crash(point, network))), kept_world)
+    assert not row.wrong, f"{row}\n{kept_world.bridge.log()}"
+    assert row.kills == 2
+    assert row.said > 20
+
+
+async def test_with_a_keeper_kills_at_any_moment_cost_nothing(kept_world: Scene) -> None:
+    row = await run(kept(Fault("kept-kills", "", lambda scene: kills(scene, 4))), kept_world)
+    assert not row.wrong, f"{row}\n{kept_world.bridge.log()}"
+    assert row.kills == 4
 
 
 @pytest.mark.timeout(240)
