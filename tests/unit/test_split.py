@@ -196,7 +196,7 @@ def test_words_stay_whole_where_a_piece_can_hold_them() -> None:
 )
 @pytest.mark.parametrize("limit", [100, 60_000])
 def test_hostile_text_takes_no_long_time(text: str, limit: int) -> None:
-    started = time.process_time()  # what others on the machine do does not count
+    started = time.process_time()
     pieces = split(text, limit)
-    assert time.process_time() - started < 10.0
+    assert time.process_time() - started < 20.0, "of our own; what grows with the square takes minutes"
     assert len(pieces) >= len(text.encode()) // limit

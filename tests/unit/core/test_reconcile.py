@@ -67,7 +67,7 @@ async def test_a_hanging_join_holds_up_one_line_only_and_goes_on_in_the_backgrou
         began = time.monotonic()
         await nets.home.core.accept(*(said(f"{number}", ANA) for number in range(20)), said("cy", CY))
         await nets.office.until(heard(nets.office, 21))
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 20 * 0.2, "not every line waited"
         assert {part.voice for part in nets.office.sent[:20]} == {Voice.BOT}
         assert nets.office.sent[20].voice is Voice.PUPPET
         await nets.office.until(lambda: nets.office.tries.count("join ana") >= 2)
@@ -96,7 +96,7 @@ async def test_a_hanging_rename_holds_up_one_line_only_and_the_puppet_speaks_und
         began = time.monotonic()
         await nets.home.core.accept(Renamed(HOME, anna), *(said(f"{number}", anna) for number in range(10)))
         await nets.office.until(heard(nets.office, 10))
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 10 * 0.2, "not every line waited"
         assert {part.voice for part in nets.office.sent} == {Voice.PUPPET}
         assert nets.office.tries == ["join ana", "rename ana"]
 

@@ -160,7 +160,7 @@ async def test_patience_ends(homeserver: Homeserver, client: Client) -> None:
     with pytest.raises(MatrixError) as error:
         await client.request("PUT", "/x", body={}, patience=0.5)
     assert error.value.ambiguous
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     assert len(homeserver.asked) > 2
 
 
