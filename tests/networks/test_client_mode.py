@@ -116,7 +116,7 @@ async def test_a_room_both_ways(pair: Pair) -> None:
 
 async def test_private_messages_both_ways_and_their_errors(pair: Pair) -> None:
     async with pair.rialto():
-        await arrived(pair)
+        await arrived(pair)  # else the Ana who writes may have the nick before the one of the room
         pair.ana.tell(pair.bot, f"libera:kestrel{pair.word} psst")
         seen = await pair.kestrel.wait_for(text="psst")
         # The room hides who is who there, so Ana of the room is somebody else (design, names).
