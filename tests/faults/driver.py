@@ -83,7 +83,8 @@ def judge(fault: Fault, row: Row, *, echo: bool) -> list[str]:
     may_repeat = (fault.crashes or "irc" in fault.cuts) and not echo
     for each in row.counts:
         way = f"{each.room} {each.source}->{each.target}"
-        if each.lost and not (fault.refuses and each.target == "irc"):
+        # Where it did not settle, what is missing may only be late.
+        if each.lost and not row.trouble and not (fault.refuses and each.target == "irc"):
             wrong.append(f"{way}: lost {each.lost}")
         if each.overtaken:
             wrong.append(f"{way}: overtaken {each.overtaken}")
@@ -91,7 +92,7 @@ def judge(fault: Fault, row: Row, *, echo: bool) -> list[str]:
             wrong.append(f"{way}: doubled {each.doubled}")
         if (each.unheard or each.unread) and not (fault.crashes or "irc" in fault.cuts):
             wrong.append(f"{way}: not heard {each.unheard + each.unread}")
-    if row.failed != (row.total("lost") if fault.refuses else 0):
+    if not row.trouble and row.failed != (row.total("lost") if fault.refuses else 0):
         wrong.append(f"{row.failed} deliveries failed, {row.total('lost')} did not arrive")
     if row.untold or bool(row.failed) != bool(row.reports):
         wrong.append(f"{row.failed} deliveries failed, {row.untold} of them untold; {row.reports} reports were seen")

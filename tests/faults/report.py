@@ -86,7 +86,7 @@ def page(rows: Sequence[Row], soaked: Soak | None, ircd: str, left: Sequence[str
         cells = (
             row.what,
             row.said,
-            row.total("lost") - row.failed,
+            row.total("lost") - row.failed if not row.trouble else "not settled",
             row.failed,
             row.total("doubled", "xmpp") + row.total("doubled", "matrix"),
             row.total("doubled", "irc"),
