@@ -124,7 +124,7 @@ def _shortened(text: str) -> str:
 
 
 def _versions(ircd: str) -> str:
-    synapse = _said(str(synapse_python()), "-c", "import synapse; print(synapse.__version__)")
+    synapse = _said(str(synapse_python()), "-c", "import synapse; print(synapse.__version__.split()[0])")
     packages = " and ".join(
         f"{name} {_said('dpkg-query', '-W', '-f', '${Version}', name)}" for name in ("prosody", ircd)
     )
