@@ -8,6 +8,9 @@ from tests.faults.faults import Fault, crash, kept, kills, mix
 from tests.faults.scene import Scene
 from tests.faults.soak import soak
 
+# Whole processes start and end here, on a machine that may be busy with others.
+pytestmark = pytest.mark.timeout(300)
+
 # Each point on a network that tells something of it: the source of an event, or one that confirms in its own way.
 CRASHES = [
     (Point.JOURNALED, "office"),
@@ -42,7 +45,6 @@ async def test_with_a_keeper_kills_at_any_moment_cost_nothing(kept_world: Scene)
     assert row.kills == 4
 
 
-@pytest.mark.timeout(240)
 async def test_a_minute_of_everything(world: Scene) -> None:
     fault = Fault("mix", "", mix(60.0), crashes=True, cuts=frozenset({"xmpp", "irc"}))
     row = await run(fault, world)
@@ -51,7 +53,6 @@ async def test_a_minute_of_everything(world: Scene) -> None:
     assert row.said > 500
 
 
-@pytest.mark.timeout(240)
 async def test_a_short_soak_leaves_nothing_behind(world: Scene) -> None:
     """After the kills, so that what is looked at is a process that has just started: it may still grow a little."""
     found = await soak(world, 30.0)
