@@ -181,6 +181,7 @@ class _Worker:
         self._closing = closing
         self._connection: Connection | None = None
         self._since: float | None = None
+        self._given_up = False
         self._pauses = Backoff(RETRY_FIRST, RETRY_AT_MOST, least=HALF)
 
     def prepare(self) -> None:
@@ -218,8 +219,7 @@ class _Worker:
     def _insist(self, jobs: list[_Job]) -> None:
         """One transaction, again and again while the database does not work."""
         mark: str | None = None
-        if self._since is not None:
-            # Trouble was not waited for: it is the end.
+        if self._given_up:
             raise StoreError("the store was being closed, and does not work")
         while True:
             try:
@@ -236,6 +236,7 @@ class _Worker:
             except (SQLAlchemyError, StoreError) as error:
                 why = str(error) if isinstance(error, StoreError) else self._backend.trouble(error)
                 if why is None:
+                    self._works()
                     raise
                 self._wait(why)
         self._works()
@@ -253,6 +254,7 @@ class _Worker:
             self._since = time.time()
         self._note(Trouble(why, self._since))
         if self._closing.wait(self._pauses.next()):
+            self._given_up = True
             raise StoreError(f"the store was being closed, and does not work: {why}")
 
     def _connected(self) -> Connection:

@@ -15,10 +15,13 @@ from bridge.store.upsert import upsert
 DRIVER: Final = "postgresql+psycopg"
 
 OLDEST: Final = (13,)
-"""The oldest version that says what became of a transaction by its number."""
+"""The oldest version that says whether a transaction has written anything."""
 
 OPENED: Final = "store.opened"
 """The setting that names the last one who opened the store."""
+
+COMMITTED: Final = "store.committed"
+"""The setting that names the last transaction that wrote anything."""
 
 LOCK: Final = 0x5269616C
 """The first half of the advisory lock's key; the second is made of the schema, so that each has a lock of its own."""
@@ -55,6 +58,9 @@ _TROUBLE: Final = {
     "XX": "it may be damaged: look at the server's log, stop Rialto, restore a backup",
 }
 
+_MARK = text(
+    "UPDATE setting SET value = :word WHERE key = :key AND pg_current_xact_id_if_assigned() IS NOT NULL RETURNING value"
+)
 _KEY = "CAST(:lock AS integer), hashtext(current_schema())"
 _HOLDER = text(
     "SELECT a.application_name, a.client_addr::text AS client, extract(epoch FROM a.backend_start) AS since"
@@ -98,12 +104,13 @@ class PostgreSQL:
 
     def sign(self, connection: Connection) -> None:
         """Note that we are the last who opened the store, in the transaction under way; the tables are there."""
-        values = {"value": self._token}
-        connection.execute(
-            upsert(connection, setting)
-            .values(key=OPENED, **values)
-            .on_conflict_do_update(index_elements=[setting.c.key], set_=values)
-        )
+        for key in (OPENED, COMMITTED):
+            values = {"value": self._token}
+            connection.execute(
+                upsert(connection, setting)
+                .values(key=key, **values)
+                .on_conflict_do_update(index_elements=[setting.c.key], set_=values)
+            )
         self._signed = True
 
     def trouble(self, error: SQLAlchemyError) -> str | None:
@@ -120,18 +127,17 @@ class PostgreSQL:
         return None if what is None else f"{self._where}: {_words(error)}; {what}"
 
     def mark(self, connection: Connection) -> str | None:
-        """See `Backend.mark`: the transaction's number, if it has written anything."""
-        found = connection.execute(text("SELECT pg_current_xact_id_if_assigned()::text")).scalar_one()
+        """See `Backend.mark`: a word that the transaction leaves in the store, if it has written anything.
+
+        Its number would not do: a server that crashes gives the numbers of what was lost to other transactions.
+        """
+        word = secrets.token_hex(8)
+        found = connection.execute(_MARK, {"key": COMMITTED, "word": word}).scalar_one_or_none()
         return None if found is None else str(found)
 
     def committed(self, connection: Connection, mark: str) -> bool:
-        """See `Backend.committed`. Raises `StoreError` as long as the server itself does not know."""
-        with connection.begin():
-            found = connection.execute(text("SELECT pg_xact_status(CAST(CAST(:mark AS text) AS xid8))"), {"mark": mark})
-            status = found.scalar_one()
-        if status == "in progress":
-            raise StoreError(f"{self._where}: the commit before is still in progress")
-        return bool(status == "committed")
+        """See `Backend.committed`. We have the lock again, so the session of before has ended, either way."""
+        return self._read(connection, COMMITTED) == mark
 
     def leave(self) -> None:
         """See `Backend.leave`: the lock went with the connection."""
@@ -162,9 +168,13 @@ class PostgreSQL:
                     raise self._held(connection)
             time.sleep(0.05)
 
-    def _check(self, connection: Connection) -> None:
+    def _read(self, connection: Connection, key: str) -> str | None:
         with connection.begin():
-            found = connection.execute(select(setting.c.value).where(setting.c.key == OPENED)).scalar_one_or_none()
+            found = connection.execute(select(setting.c.value).where(setting.c.key == key)).scalar_one_or_none()
+        return None if found is None else str(found)
+
+    def _check(self, connection: Connection) -> None:
+        found = self._read(connection, OPENED)
         if found != self._token:
             raise StoreError(
                 f"{self._where}: another Rialto has used it, or it was restored, while this one was cut off from it; "

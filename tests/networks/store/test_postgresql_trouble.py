@@ -67,7 +67,10 @@ async def test_a_server_restarted_under_load_loses_nothing_and_doubles_nothing(n
         await server.kill()
         await in_trouble(store)
         await server.start()
-        await in_trouble(store, wanted=False)
+        try:
+            await in_trouble(store, wanted=False)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{server.pid}\n{server.log_tail()}") from None
     enough.set()
     assert sum(await asyncio.gather(*speakers)) == await store.read(rows)
     await store.close()

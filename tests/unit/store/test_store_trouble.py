@@ -100,3 +100,21 @@ async def test_a_backup_taken_meanwhile_disturbs_nobody(tmp_path: Path) -> None:
     reader.close()
     assert store.trouble is None
     await store.close()
+
+
+async def test_a_fault_among_those_who_waited_is_its_own(tmp_path: Path) -> None:
+    """It is found when the database works again, and then no trouble is left."""
+    store = await opened(tmp_path)
+    await store.write(partial(put, key="taken"))
+    other = sqlite3.connect(tmp_path / "rialto.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    first = store.write(partial(put, key="taken"))
+    await in_trouble(store)
+    second = store.write(partial(put, key="free"))
+    other.execute("COMMIT")
+    other.close()
+    with pytest.raises(Exception, match="UNIQUE"):
+        await first
+    assert await second == "free"
+    await in_trouble(store, wanted=False)
+    await store.close()
