@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from adapters.xmpp import capabilities, ids, memory
+from adapters.xmpp.archive import PAGE_WITHIN
 from adapters.xmpp.attended import Attended, watched
 from adapters.xmpp.disco import Responder
 from adapters.xmpp.dispatch import Dispatch
@@ -69,7 +70,8 @@ class XmppAdapter:
         self._puppets = Puppets(core, self._settings.domain)
         self._intake = Intake(core, self._stream.pause, self._mark)
         self._sightings = Sightings(core.presence)
-        self._attended = Attended(core, self._queries, self._settings.nick, self._rooms)
+        taken = partial(self._intake.drained, PAGE_WITHIN)
+        self._attended = Attended(core, self._queries, self._settings.nick, self._rooms, taken)
         rooms = self._rooms
         for member in core.members():
             if member.place.native not in rooms:
@@ -266,6 +268,10 @@ class XmppAdapter:
         """As `bridge.contract.Core.ignored`."""
         self._core.ignored(what, native_id)
 
+    def reached(self, room: str, line: str) -> None:
+        """Remember it, once the core has what was reported before."""
+        self._intake.note(memory.heard(room), line)
+
     def confirmed(self, part_id: str, receipt: Receipt) -> None:
         """As `bridge.contract.Core.confirmed`."""
         self._core.confirmed(part_id, receipt)
@@ -330,6 +336,7 @@ class XmppAdapter:
             domain=self._settings.domain,
             password=member.key,
             known=known,
+            heard=self._core.recall(memory.heard(place.native)).get(memory.heard(place.native)),
             sight=self._sightings,
         )
 

@@ -1,11 +1,12 @@
 """Keeping the bot in one room: it enters, notices when it is out, and comes back, ever more slowly."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from adapters.xmpp import outbound
+from adapters.xmpp.archive import Archive
 from adapters.xmpp.errors import Refused, join_refused
 from adapters.xmpp.nicks import candidates
 from adapters.xmpp.queries import Queries, features
@@ -49,7 +50,8 @@ class Attendance:
     `attempted` is set when the bot is in, or has tried to be: puppets come after it. One that came while the bot is on
     its way would be the observer, without the history: what it hears would overtake what was said just before. `nick`
     is the bot's, `last_seen` tells when the newest known line of the room was said (seconds since the epoch). `inside`
-    is told whether the bot is in the room, as `bridge.contract.Core.inside`.
+    is told whether the bot is in the room, as `bridge.contract.Core.inside`. `taken` returns when what the
+    room reported is taken in.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Attendance:
         nick: str,
         last_seen: Callable[[], float | None],
         inside: Callable[[Failure | None], None],
+        taken: Callable[[], Awaitable[None]],
     ) -> None:
         self.room = room
         self.attempted = asyncio.Event()
@@ -68,7 +71,13 @@ class Attendance:
         self._inside = inside
         self._backoff = Backoff(*PAUSES, least=HALF)
         self._from: float | None = None
-        self._described = False
+        self._archive = Archive(room, queries, taken)
+        self._refused = False
+
+    @property
+    def archived(self) -> bool:
+        """Whether the room has an archive that answers: then its history is not needed."""
+        return self.room.archived and not self._refused
 
     async def run(self) -> None:
         """Enter, stay, come back; until cancelled."""
@@ -77,13 +86,16 @@ class Attendance:
             self.attempted.clear()
             try:
                 described = await self._describe()
-                if not described and not self._described:
-                    self.room.held.hold()
                 since, self._from = self._since(), None
-                await self._enter(since)
+                behind = since is not None and self.archived
+                if behind or not described:
+                    self.room.held.hold()
+                await self._enter(since, history=not behind)
                 if not described:
                     await self._describe()
-                    self.room.held.release()
+                if since is not None and self.archived and not await self._catch_up(since):
+                    continue
+                self.room.held.release()
                 self._inside(None)
                 self.attempted.set()
                 entered = loop.time()
@@ -100,6 +112,28 @@ class Attendance:
                 self._inside(error.failure)
                 log.warning("the bot is not in the room", room=self.room.jid, error=str(error))
             await asyncio.sleep(self._backoff.next())
+
+    async def look_back(self, start: float) -> None:
+        """Read the archive from then on, once more: what is known stops at the core. Raises `SendError`."""
+        self.room.oldest = None
+        try:
+            await self._archive.look_back(self.room.owns.bot.jid, start=start)
+        except Refused as refused:
+            raise SendError.passing(refused.error.reason, f"the archive of {self.room.jid} does not answer") from None
+
+    async def _catch_up(self, since: float) -> bool:
+        """Read what was said while we were away; what is said meanwhile waits. False: history has to do instead, for
+        which the bot has left."""
+        self.room.held.advance()  # who is there, by which it is known whose lines they are
+        try:
+            await self._archive.read(self.room.owns.bot.jid, start=since)
+        except Refused as refused:
+            log.warning("the archive does not answer", room=self.room.jid, error=str(refused))
+            self._refused = True
+            if not self.room.bot_gone.is_set():
+                await self.reenter(since)
+                return False
+        return True
 
     async def reenter(self, since: float) -> None:
         """Leave, and come back for history from an earlier time on; returns when the bot has left.
@@ -141,10 +175,9 @@ class Attendance:
             log.debug("the room does not describe itself", room=room.jid, error=str(refused))
             return False
         room.features(features(info))
-        self._described = True
         return True
 
-    async def _enter(self, since: float | None) -> None:
+    async def _enter(self, since: float | None, *, history: bool) -> None:
         room, bot = self.room, self.room.owns.bot
         person = Person(Address(room.place.network, self._nick), self._nick)
         for nick in candidates(person):
@@ -152,7 +185,7 @@ class Attendance:
                 continue
             try:
                 async with asyncio.timeout(ENTER_WITHIN):
-                    await room.enter(bot, nick, since=since, seen=self._last_seen() or 0.0)
+                    await room.enter(bot, nick, since=since if history else None, seen=self._last_seen() or 0.0)
             except Refused as refused:
                 if refused.error.reason is Reason.CONFLICT:
                     continue

@@ -1,7 +1,7 @@
 """The configured rooms of one attachment, and the bot's attendance in each for as long as the stream lasts."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -26,11 +26,20 @@ SUBJECT_WITHIN = 15.0
 class Attended:
     """`rooms` by bare JID, none yet."""
 
-    def __init__(self, core: Core, queries: Queries, nick: str, rooms: dict[str, Room]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        queries: Queries,
+        nick: str,
+        rooms: dict[str, Room],
+        taken: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`taken` returns when the core has taken in what was reported."""
         self.rooms = rooms
         self._core = core
         self._queries = queries
         self._nick = nick
+        self._taken = taken
         self._attendances: dict[str, Attendance] = {}
         self._attending: list[asyncio.Task[None]] = []
 
@@ -57,6 +66,7 @@ class Attended:
                 self._nick,
                 partial(self._core.last_seen, room.place),
                 partial(self._core.inside, room.place),
+                self._taken,
             )
             self._attendances[jid] = attendance
             self._attending.append(
@@ -108,7 +118,9 @@ class Attended:
         room = attendance.room
         needed = min(part.when for part in parts) - OVERLAP
         await self._history_heard(room)
-        if room.reaches is None or room.reaches > needed:
+        if attendance.archived:
+            await attendance.look_back(needed)
+        elif room.reaches is None or room.reaches > needed:
             await attendance.reenter(needed)
             await self._history_heard(room)
         findings = judge(parts, room.said.get, room.oldest)

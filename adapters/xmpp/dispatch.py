@@ -121,7 +121,10 @@ class Dispatch:
         self._way.ignored("headline", stanza.get("id", ""))
 
     def _direct(self, stanza: Element) -> None:
-        if stanza.get("from") in self._rooms:
+        room = self._rooms.get(stanza.get("from", ""))
+        if room is not None and room.pages.add(stanza):
+            return
+        if room is not None:
             # The room itself: an invitation, a welcome. It takes no answer.
             self._way.ignored("room notice", stanza.get("id", ""))
             return

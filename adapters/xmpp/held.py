@@ -30,6 +30,11 @@ class Held:
         if len(self._waiting) >= HELD:
             self.release()
 
+    def advance(self) -> None:
+        """Do the first that was kept, and go on keeping the rest."""
+        if self._waiting:
+            self._waiting.pop(0)()
+
     def drop(self) -> None:
         """We are not in the room any more: what it said was for nobody."""
         if self._waiting is not None:

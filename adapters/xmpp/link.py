@@ -21,6 +21,10 @@ class Link(Protocol):
     def ignored(self, what: str, native_id: str = "") -> None:
         """As `bridge.contract.Core.ignored`."""
 
+    def reached(self, room: str, line: str) -> None:
+        """So far the room was heard: all up to the line of that id, as the room itself calls it. To be remembered with
+        what was reported before. Empty: the room gives no ids that could be believed."""
+
     def confirmed(self, part_id: str, receipt: Receipt) -> None:
         """As `bridge.contract.Core.confirmed`."""
 

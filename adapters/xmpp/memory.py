@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bridge.model.address import Address, AddressError
 
 _PREFIX = "puppet "
+_HEARD = "heard "
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,11 @@ class Remembered:
 def prefix(room: str) -> str:
     """What the keys of all puppets in that room begin with. Rooms' JIDs hold no spaces."""
     return f"{_PREFIX}{room} "
+
+
+def heard(room: str) -> str:
+    """Under what it is remembered up to which line a room was heard."""
+    return f"{_HEARD}{room}"
 
 
 def key(room: str, address: Address) -> str:

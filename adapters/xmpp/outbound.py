@@ -159,6 +159,20 @@ def ask_info(sender: str, to: str, stanza_id: str) -> str:
     return _stanza("iq", sender, to, stanza_id, "get", query)
 
 
+def ask_archive(sender: str, room: str, stanza_id: str, *, after: str | None, start: float | None, most: int) -> str:
+    """Asking for a page of an archive (XEP-0313 section 4): the next `most` lines `after` that id, from `start` on."""
+    form = ""
+    if start is not None:
+        form = (
+            '<x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE" type="hidden"><value>urn:xmpp:mam:2</value>'
+            f'</field><field var="start"><value>{timestamp(start)}</value></field></x>'
+        )
+    place = f"<after>{escape(after)}</after>" if after else ""
+    limits = f'<set xmlns="http://jabber.org/protocol/rsm"><max>{most:d}</max>{place}</set>'
+    query = f'<query xmlns="urn:xmpp:mam:2" queryid="{attribute(stanza_id)}">{form}{limits}</query>'
+    return _stanza("iq", sender, room, stanza_id, "set", query)
+
+
 def ping(sender: str, to: str, stanza_id: str) -> str:
     """A ping (XEP-0199)."""
     return _stanza("iq", sender, to, stanza_id, "get", '<ping xmlns="urn:xmpp:ping"/>')

@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from adapters.xmpp import errors, ids, outbound
+from adapters.xmpp.archive import Pages
 from adapters.xmpp.awaiting import Awaiting
 from adapters.xmpp.errors import Refused, StanzaError
 from adapters.xmpp.held import Held
@@ -23,6 +24,7 @@ from adapters.xmpp.known import Known, Recent
 from adapters.xmpp.link import Link, Sight
 from adapters.xmpp.meanwhile import Meanwhile
 from adapters.xmpp.memory import Remembered
+from adapters.xmpp.naming import ARCHIVE, Naming
 from adapters.xmpp.occupants import NICK_CHANGE, Occupants, cause_of
 from adapters.xmpp.own import Own, Owns
 from adapters.xmpp.presence import Appearance
@@ -43,7 +45,8 @@ _OTHER_NICK = "210"
 class Room:
     """See the module. `known` are our puppets there before a restart, each with its full JID.
 
-    `sight`, where there is one, is told what the people in the room show.
+    `sight`, where there is one, is told what the people in the room show. `heard` is how far it was heard before a
+    restart, see `Naming`.
     """
 
     def __init__(
@@ -57,9 +60,9 @@ class Room:
         known: Iterable[tuple[Remembered, str]] = (),
         clock: Callable[[], float] = time.time,
         sight: Sight | None = None,
+        heard: str | None = None,
     ) -> None:
-        self.place = place
-        self.jid = place.native
+        self.place, self.jid = place, place.native
         self.owns = Owns(Own(bot, None))
         self.owns.mark(self.owns.bot, GATEWAY)
         self.occupants = Occupants(place)
@@ -74,25 +77,24 @@ class Room:
         self.why_out = ""
         """Why the bot is out of the room that it was in, and what becomes of that."""
         self.reaches: float | None = None
-        """From when on (seconds since the epoch) the room's history was asked for; None if never."""
+        """From when on (seconds since the epoch) its history was asked for; None if never."""
         self.oldest: float | None = None
-        """When the oldest line that came of it was said; None if none came."""
-        self.stanza_ids = False
+        """When the oldest line of it was said; None if none came."""
+        self.archived = False
+        """Whether it has an archive (XEP-0313)."""
+        self.pages = Pages(self.jid)
+        self.naming = Naming(heard, partial(link.reached, self.jid))
         self.held = Held()
         """What is not taken in before the room has told what it offers."""
         self.said: Recent[str, Receipt] = Recent()
         self.heard = clock()
         self.topic: str | None = None
         """The subject, as the room last told it."""
-        self.meanwhile = Meanwhile()
-        self._link = link
+        self.meanwhile, self._link, self._clock, self._sight = Meanwhile(), link, clock, sight
         self._password = password
-        self._clock = clock
-        self._sight = sight
         self._ids = Known()
-        self._in_history = False
+        self._in_history = self._shows_jids = False
         self._seen = 0.0
-        self._shows_jids = False
         self._setting: dict[str, str] = {}
         self._recognition = Recognition(self.owns, domain, known)
 
@@ -101,10 +103,9 @@ class Room:
     def features(self, found: frozenset[str]) -> None:
         """What the room offers, by its own word (XEP-0030). Only then can some of what it says be believed."""
         self.occupants.stable_ids = self._recognition.stable_ids = "urn:xmpp:occupant-id:0" in found
-        # XEP-0359 section 5: by those who do not offer them, they may be anybody's.
-        self.stanza_ids = "urn:xmpp:sid:0" in found or "urn:xmpp:mam:2" in found
+        self.archived = ARCHIVE in found
+        self.naming.features(found)
         self._shows_jids = self._recognition.shows_jids = "muc_nonanonymous" in found
-        self.held.release()
 
     def enter(self, own: Own, nick: str, *, since: float | None = None, seen: float = 0.0) -> asyncio.Future[str]:
         """Ask to be let in, by that nick; the future gets the nick that it became, or `Refused`.
@@ -243,27 +244,35 @@ class Room:
         self.heard = now = self._clock()
         self.held.do(partial(self._line, read_line(stanza, self.jid), now))
 
+    def recall(self, line: Line) -> None:
+        """A line of the room's archive, in its order; subjects in it are none that stand."""
+        if line.subject is None and line.stamp is not None:
+            self._said(line, line.stamp, history=True)
+
     def _line(self, line: Line, now: float) -> None:
         history = self._in_history and line.stamp is not None
-        when = line.stamp if history and line.stamp is not None else now
-        if history and line.subject is None:
-            self.oldest = when if self.oldest is None else min(when, self.oldest)
-        stanza_id = line.stanza_id if self.stanza_ids else None
-        native_id = ids.line_id(stanza_id=stanza_id, sender=line.nick, message_id=line.message_id, stamp=when)
         if self._in_history and line.subject is None and line.stamp is None:
             # A live line; so this service leaves out the subject that would end its history.
             self._history_ended()
         if line.subject is not None:
             self._subject(line)
-        elif self._is_own(line, history):
+        else:
+            self._said(line, line.stamp if history and line.stamp is not None else now, history=history)
+
+    def _said(self, line: Line, when: float, *, history: bool) -> None:
+        if history:
+            self.oldest = when if self.oldest is None else min(when, self.oldest)
+        native_id, weak = self.naming.name(line, when, known_until=self._seen if history else None)
+        if self._recognition.said_by_us(line) if history else self.owns.called(line.nick) is not None:
             self._own_line(line, native_id)
         elif line.content is None and line.reactions is None:
             self._link.ignored(line.label, native_id)
-        elif history and when <= self._seen and not self.stanza_ids and len(line.message_id) < ids.STRONG:
+        elif history and when <= self._seen and weak:
             # Nothing identifies it but when it was said, which is before what was heard already.
             self._link.ignored("known history", native_id)
         else:
             self._persons_line(line, native_id, when, history)
+        self.naming.done(line)
 
     def message_error(self, own: Own | None, stanza: Element) -> None:
         """The room did not take what one of ours said, who may have gone meanwhile."""
@@ -289,7 +298,8 @@ class Room:
         self.observer_jid = own.jid if own is not None else ""
         if own is None:
             self.held.drop()
-            self._blind()
+            if self._sight is not None:
+                self._sight.cleared(self.jid)
 
     def _refused(self, own: Own, presence: RoomPresence) -> None:
         assert presence.error is not None  # noqa: S101 - read so from a presence of type error
@@ -334,7 +344,7 @@ class Room:
             self._observe(own)
             self._in_history = True
             self.held.do(partial(self._adopt, gathered))
-            for stanza in self.meanwhile.end(named=self.stanza_ids) if own is self.owns.bot else ():
+            for stanza in self.meanwhile.end(named=self.naming.stanza_ids) if own is self.owns.bot else ():
                 self.line(stanza)
         if other is not None and other.nick != nick:
             # The service gave us another nick than we asked for (status 210): the one we wanted is a person's.
@@ -376,9 +386,6 @@ class Room:
         if not self.waiting.confirm(part_id, receipt):
             self._link.confirmed(part_id, receipt)
 
-    def _is_own(self, line: Line, history: bool) -> bool:
-        return self._recognition.said_by_us(line) if history else self.owns.called(line.nick) is not None
-
     # People
 
     def _adopt(self, gathered: dict[str, RoomPresence]) -> None:
@@ -419,11 +426,6 @@ class Room:
         occupant = self.occupants.get(presence.nick)
         if self._sight is not None and occupant is not None and presence.shown is not None:
             self._sight.seen(self.jid, presence.nick, occupant.address, presence.shown)
-
-    def _blind(self) -> None:
-        """Nothing is seen any more."""
-        if self._sight is not None:
-            self._sight.cleared(self.jid)
 
     def _removed(self, target: Address, name: str, presence: RoomPresence, cause: Cause) -> None:
         """Somebody was kicked or banned: an event, unless it was one of ours who did it."""
@@ -489,6 +491,7 @@ class Room:
 
     def _history_ended(self) -> None:
         self._in_history = False
+        self.naming.history_ended()
         if self.owns.bot.present:
             self.here.set()
 

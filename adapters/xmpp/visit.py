@@ -93,7 +93,7 @@ class Visit:
             room = Room(place, self, bot=self._bot, domain=self._domain, password=member.key)
             self._rooms[room.jid] = room
             told = partial(lambda room, failure: answers.put_nowait((room, failure)), room)
-            attendance = Attendance(room, self._queries, self._nick, lambda: None, told)
+            attendance = Attendance(room, self._queries, self._nick, lambda: None, told, _nothing)
             self._attending.append(asyncio.create_task(attendance.run(), name=f"probe {room.jid}"))
         silent = dict(self._rooms)
         try:
@@ -188,8 +188,15 @@ class Visit:
     def ignored(self, what: str, native_id: str = "") -> None:
         """Nothing is counted."""
 
+    def reached(self, room: str, line: str) -> None:
+        """Nothing is remembered."""
+
     def confirmed(self, part_id: str, receipt: Receipt) -> None:
         """Nothing waits for it."""
+
+
+async def _nothing() -> None:
+    """Nothing was reported."""
 
 
 def _is_said(message: Element) -> bool:

@@ -4,14 +4,16 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from xml.etree.ElementTree import Element
 
 import structlog
 
-from adapters.xmpp import capabilities, ids
+from adapters.xmpp import capabilities, ids, memory
 from adapters.xmpp.account.people import People, no_puppet
 from adapters.xmpp.account.settings import AccountSettings
 from adapters.xmpp.account.stream import Stream
+from adapters.xmpp.archive import PAGE_WITHIN
 from adapters.xmpp.attended import Attended, watched
 from adapters.xmpp.disco import Responder
 from adapters.xmpp.dispatch import Dispatch
@@ -63,13 +65,17 @@ class AccountAdapter:
         self._core = core
         self._intake = Intake(_Taking(core, self._stream), self._stream.pause)
         self._sightings = Sightings(core.presence)
-        self._attended = Attended(core, self._queries, self._settings.nick, self._rooms)
+        taken = partial(self._intake.drained, PAGE_WITHIN)
+        self._attended = Attended(core, self._queries, self._settings.nick, self._rooms, taken)
         rooms = self._rooms
         for member in core.members():
             jid = member.place.native
             # No domain is ours; whoever else is in the room, is a person.
+            heard = core.recall(memory.heard(jid)).get(memory.heard(jid))
+            sight = self._sightings
             rooms.setdefault(
-                jid, Room(member.place, self, bot=self._bot, domain="", password=member.key, sight=self._sightings)
+                jid,
+                Room(member.place, self, bot=self._bot, domain="", password=member.key, heard=heard, sight=sight),
             )
         self._people = People(core, self, rooms, self._queries, bot=self._bot)
         responder = Responder(
@@ -224,6 +230,10 @@ class AccountAdapter:
         """As `bridge.contract.Core.ignored`."""
         self._core.ignored(what, native_id)
 
+    def reached(self, room: str, line: str) -> None:
+        """Remember it, once the core has what was reported before."""
+        self._intake.note(memory.heard(room), line)
+
     def confirmed(self, part_id: str, receipt: Receipt) -> None:
         """As `bridge.contract.Core.confirmed`."""
         self._core.confirmed(part_id, receipt)
@@ -256,7 +266,7 @@ class _Taking:
         self._core = core
         self._stream = stream
 
-    async def accept(self, *items: Event | State) -> None:
+    async def accept(self, *items: Event | State, remember: Mapping[str, str | None] | None = None) -> None:
         """As `bridge.contract.Core.accept`."""
-        await self._core.accept(*items)
+        await self._core.accept(*items, remember=remember)
         self._stream.taken(len(items))

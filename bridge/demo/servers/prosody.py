@@ -37,7 +37,7 @@ VirtualHost {host}
 Component {muc} "muc"
   muc_room_locking = {locking}
   restrict_room_creation = false
-  max_history_messages = {history}
+  max_history_messages = {history}{rooms}
 """
 
 _COMPONENT = """
@@ -60,6 +60,7 @@ class Prosody(Server):
     their creator has configured them (XEP-0045 section 10.1) unless `locking` is false. `conflict` is what happens
     to a component that connects while another connection has its domain: ``kick_new`` (Prosody's default) refuses
     the newcomer, ``kick_old`` puts out the other one. `history` is how many messages a room keeps.
+    `archive`: its rooms have one (XEP-0313); may be changed before a start.
     """
 
     name = "prosody"
@@ -74,6 +75,7 @@ class Prosody(Server):
         conflict: Literal["kick_new", "kick_old"] = "kick_new",
         locking: bool = True,
         history: int = 50,
+        archive: bool = False,
     ) -> None:
         super().__init__(folder)
         self.components = dict(components or {})
@@ -82,6 +84,7 @@ class Prosody(Server):
         self.c2s_port, self.component_port, self.http_port = free_ports(3)
         self._conflict = conflict
         self._locking = locking
+        self.archive = archive
         self._history = history
 
     @property
@@ -125,6 +128,7 @@ class Prosody(Server):
             muc=_lua(self.muc),
             locking="true" if self._locking else "false",
             history=self._history,
+            rooms='\n  modules_enabled = { "muc_mam" }' if self.archive else "",
         )
         for domain, secret in self.components.items():
             text += _COMPONENT.format(domain=_lua(safe_word(domain, "a component's domain")), secret=_lua(secret))

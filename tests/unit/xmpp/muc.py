@@ -25,6 +25,7 @@ class FakeLink:
         self.items: list[Event | State] = []
         self.ignores: list[str] = []
         self.receipts: dict[str, Receipt] = {}
+        self.reaches: list[str] = []
 
     def write(self, stanza: str) -> None:
         self.written.append(stanza)
@@ -34,6 +35,9 @@ class FakeLink:
 
     def ignored(self, what: str, native_id: str = "") -> None:
         self.ignores.append(what)
+
+    def reached(self, room: str, line: str) -> None:
+        self.reaches.append(line)
 
     def confirmed(self, part_id: str, receipt: Receipt) -> None:
         self.receipts[part_id] = receipt

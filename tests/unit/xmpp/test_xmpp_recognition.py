@@ -119,6 +119,8 @@ async def test_nothing_is_taken_in_before_it_is_known_what_the_room_offers() -> 
     assert muc.link.taken() == []
     assert not muc.room.here.is_set()
     muc.room.features(EVERYTHING)
+    assert muc.link.taken() == []
+    muc.room.held.release()
     items = muc.link.taken()
     ana = person(f"{ROOM}/ana-id", "Ana")
     assert items[0] == there(ana)
