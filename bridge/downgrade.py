@@ -17,6 +17,7 @@ from bridge.contract import Voice
 from bridge.model.address import Person
 from bridge.model.event import Event
 from bridge.model.message import (
+    Gap,
     Kick,
     Location,
     Media,
@@ -31,7 +32,7 @@ from bridge.model.message import (
 )
 from bridge.model.result import Failure, Reason
 from bridge.split import SMALLEST, cut, first, ranges
-from bridge.text import excerpt, join, substitute
+from bridge.text import duration, excerpt, join, substitute
 
 
 class Step(StrEnum):
@@ -117,7 +118,9 @@ def downgrade(
     lines = [(kind, _style(_clean(text, steps), capabilities, steps)) for kind, text in _lines(event, steps)]
     if not lines and Step.KICK_AS_ABSENCE in steps:
         return Downgraded((), tuple(steps))
-    cast = _Cast(event.sender, voice, capabilities, shield)
+    # Nobody said it: no name belongs before it.
+    spoken_by = Voice.PUPPET if isinstance(event.content, Gap) else voice
+    cast = _Cast(event.sender, spoken_by, capabilities, shield)
     limit = max(_COUNTED, capabilities.max_parts)
     parts = list(islice((part for kind, text in lines for part in cast.parts(kind, text, steps)), limit + 1))
     if not parts:
@@ -150,6 +153,9 @@ def _lines(event: Event, steps: list[Step]) -> list[_Line]:
             if detail.text.strip():
                 return [(MessageKind.EMOTE, join([f"sent {_field(what)}: ", detail]))]
             return [_done(f"sent {_field(what)}, which cannot be shown here")]
+        case Gap(since=since, until=until):
+            where = f"{_field(event.place.native)} on {event.place.network}"
+            return [(MessageKind.NOTICE, Text(f"(nothing was heard from {where} for {duration(until - since)})"))]
         case other:
             assert_never(other)
 

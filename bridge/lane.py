@@ -27,6 +27,7 @@ from bridge.delivery import Delivery, State, minted_at
 from bridge.downgrade import Refused, downgrade
 from bridge.model.address import Address, Place
 from bridge.model.event import Event
+from bridge.model.message import Gap
 from bridge.model.result import Failure, Reason, Receipt
 from bridge.outcomes import Outcomes
 from bridge.rewording import reword
@@ -250,7 +251,8 @@ class Lane:
 
     async def _prepare(self, event: Event) -> tuple[Voice, Capabilities, list[Piece]]:
         """Who says it, what can be expressed there now, and what is so to be said."""
-        voice = await self._speakers.ensure(self.place, event.sender)
+        own_word = isinstance(event.content, Gap)
+        voice = Voice.BOT if own_word else await self._speakers.ensure(self.place, event.sender)
         capabilities = self._adapter.capabilities(self.place, event.sender, voice)
         return voice, capabilities, self._reduce(event, 0, voice=voice, capabilities=capabilities)
 

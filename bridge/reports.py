@@ -18,6 +18,7 @@ from bridge.contract import Adapter, Notice, SendError, Telling
 from bridge.delivery import Delivery
 from bridge.model.address import Address, Person, Place, PlaceKind
 from bridge.model.event import Event, Origin
+from bridge.model.message import Gap
 from bridge.model.result import Failure
 from bridge.store import Store, StoreError, deliveries
 from bridge.tasks import cancel, spawn
@@ -105,6 +106,10 @@ class Reports:
     def failed(self, delivery: Delivery, failure: Failure) -> None:
         """A delivery will not be brought: tell who said it."""
         event = delivery.event
+        if isinstance(event.content, Gap):
+            # Nobody said it, and nobody is to be told.
+            self._mark(event.id, delivery.place)
+            return
         # Each private message that was taken in has an answer of its own.
         tell = self._tell if delivery.place.kind is PlaceKind.USER else self._tell_limited
         tell(

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from bridge.admission import Admission
 from bridge.model.address import Address, Place
 from bridge.model.event import Event
+from bridge.model.message import Gap
 from bridge.model.result import Failure, Reason
 from bridge.model.room import Member, Room
 from bridge.route import NOWHERE, Route
@@ -24,6 +25,10 @@ class Router:
 
     def route(self, event: Event) -> Route:
         """The places that hear the event. Loops end here: an event without hops left goes nowhere."""
+        if isinstance(event.content, Gap):
+            # Our own word on a place, which no rule of the operator is about.
+            room = self._rooms.get(event.place)
+            return Route(tuple(member.place for member in room.others(event.place)) if room else ())
         if self._admission.is_bot(event.sender.address):
             return NOWHERE
         if event.hops <= 0:

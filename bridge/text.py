@@ -63,3 +63,12 @@ def substitute(text: Text, pattern: re.Pattern[str], replacement: str) -> Text:
 
     spans = (Span(place(span.start), place(span.end), span.style, span.value) for span in text.spans)
     return Text("".join(parts), tuple(span for span in spans if span.start < span.end), text.language)
+
+
+def duration(seconds: float) -> str:
+    """A length of time in words, in one unit, rounded."""
+    for name, size, most in (("second", 1.0, 90), ("minute", 60.0, 90), ("hour", 3600.0, 48)):
+        amount = max(1, round(seconds / size))
+        if amount < most:
+            return f"{amount} {name}{'' if amount == 1 else 's'}"
+    return f"{round(seconds / 86400)} days"

@@ -37,6 +37,8 @@ from adapters.irc.settings import IrcSettings
 from adapters.irc.whereabouts import Whereabouts
 from bridge.capabilities import Capabilities
 from bridge.contract import Context, Core, Handover, NoPuppetError, Notice, Part, SendError, StartError, Voice
+from bridge.gaps import PREFIX as GAPS
+from bridge.gaps import Gaps
 from bridge.model.address import Address, AddressError, Person, Place, PlaceKind
 from bridge.model.event import Protection
 from bridge.model.presence import Presence
@@ -140,6 +142,13 @@ class IrcAdapter:
         self._splits = Splits(
             self._intake.put, lambda address: self._whereabouts.people.identity(address.native), loop.time
         )
+        self._gaps = Gaps(
+            [member.place for member in core.members()],
+            core.recall(GAPS),
+            self._splits.take,
+            longest=self._settings.say_gaps_beyond,
+            now=time.time,
+        )
         self._desk = Desk(
             scene,
             self._own,
@@ -152,22 +161,26 @@ class IrcAdapter:
             ),
             direct=self._direct,
             partners=self._conversations.partners,
+            gaps=self._gaps,
         )
         self._spawn(self._bot.run(), "bot")
         self._spawn(self._intake.run(), "intake")
         self._spawn(self._housekeeping(), "housekeeping")
         self._spawn(self._ticking(), "ticking")
+        self._spawn(self._noting(), "noting")
 
     async def stop(self) -> None:
         """Leave the network with all connections."""
         if not self._tasks:
             return
+        notes = self._gaps.beat()
         await asyncio.gather(self._puppets.stop(GOODBYE, QUIT_WITHIN), self._bot.stop(GOODBYE, QUIT_WITHIN))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._desk.stop()
         await self._intake.drain()
+        await self._core.accept(remember=notes)
         await self._policy.kept()
 
     # Sending
@@ -386,6 +399,13 @@ class IrcAdapter:
             await asyncio.sleep(TICK)
             self._whereabouts.tick()
             self._splits.tick()
+
+    async def _noting(self) -> None:
+        """Keep durably what is heard now."""
+        while True:
+            await self._gaps.due()
+            if notes := self._gaps.beat():
+                await self._core.accept(remember=notes)
 
     async def _housekeeping(self) -> None:
         loop = asyncio.get_running_loop()

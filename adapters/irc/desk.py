@@ -19,10 +19,14 @@ from adapters.irc.protocol.message import Source
 from adapters.irc.puppet import Puppet
 from adapters.irc.puppets import Puppets
 from adapters.irc.reception import Reception
+from bridge.gaps import Gaps
 from bridge.model.address import Address, Place
 from bridge.model.event import Cause, Event, PuppetGone, State
 
 log = structlog.get_logger(__name__)
+
+QUIET: Final = 30.0
+"""Seconds of silence after which it is not known that a connection that has ended was alive till then."""
 
 PARTNERS: Final = 20
 """Partners in private whom one puppet keeps an eye on. Each is looked for in every line that the puppet throws away."""
@@ -45,6 +49,7 @@ class Desk:
         reception: Reception,
         direct: Direct,
         partners: Callable[[Address], Iterable[str]],
+        gaps: Gaps,
     ) -> None:
         self._scene = scene
         self._own = own
@@ -55,6 +60,7 @@ class Desk:
         self._reception = reception
         self._direct = direct
         self._partners = partners
+        self._gaps = gaps
         self._loop = asyncio.get_running_loop()
         self._observations: dict[Place, Observation[Event | State]] = {}
         for member in self._places:
@@ -86,6 +92,7 @@ class Desk:
             case events.Joined(channel, own=True):
                 self._own.claim(connection.session.me, None)
                 if place := self._places.find(channel):
+                    self._gaps.heard(place)
                     self._observations[place].begin(_BOT)
                     self._arm(place)
             case events.NickChanged(source, own=True):
@@ -196,6 +203,7 @@ class Desk:
 
     def _begin(self, place: Place, puppet: Puppet, *, tentative: bool = False) -> None:
         observation = self._observations[place]
+        self._gaps.heard(place)
         observation.begin(puppet, tentative=tentative)
         self._watch(puppet)
         self._ask_names(place, puppet)
@@ -225,6 +233,11 @@ class Desk:
             # The deputy's own connection will show where exactly it takes over.
             self._awaited[place] = _whose(reader)
             self._begin(place, deputy, tentative=True)
+        if was and observation.vacant:
+            connection = reader.connection if isinstance(reader, Puppet) else self._bot.connection
+            silent = connection.silent_for if connection is not None else 0.0
+            # A connection that is idle may have been dead for as long.
+            self._gaps.unheard(place, silent if silent > QUIET else 0.0)
         self._arm(place)
 
     def _watch(self, puppet: Puppet) -> None:

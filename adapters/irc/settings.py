@@ -59,6 +59,9 @@ class IrcSettings(BaseModel):
     """How text is read that is not UTF-8. Ours is always sent in UTF-8."""
     flood: Flood = Flood()
     long_text: LongText = LongText()
+    say_gaps_beyond: Annotated[float, Field(ge=0, le=86_400)] = 10.0
+    """Seconds. What is said in a channel while none of our connections is there, nobody can tell afterwards; longer
+    than this, and the room is told that nothing was heard, and for how long."""
     tls: Tls = Tls()
     sasl: Sasl | None = None
     nickserv: NickServ | None = None

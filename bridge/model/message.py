@@ -140,4 +140,13 @@ class Opaque:
     detail: Text = field(default_factory=lambda: Text(""))
 
 
-Content = Message | Reaction | Retraction | Kick | Opaque
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """From `since` until `until` (seconds since the epoch) nobody of ours heard what was said in the place, and its
+    network keeps nothing that could be asked for. The gateway's own word; the event's sender is the place itself."""
+
+    since: float
+    until: float
+
+
+Content = Message | Reaction | Retraction | Kick | Opaque | Gap

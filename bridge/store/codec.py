@@ -5,7 +5,7 @@ Content is the name of its kind and a JSON object; a payload is a JSON array.
 
 from pydantic import TypeAdapter, ValidationError
 
-from bridge.model.message import Content, Kick, Message, MessageKind, Opaque, Reaction, Retraction, Text
+from bridge.model.message import Content, Gap, Kick, Message, MessageKind, Opaque, Reaction, Retraction, Text
 
 _CODECS: dict[str, TypeAdapter[Content]] = {
     "message": TypeAdapter(Message),
@@ -13,6 +13,7 @@ _CODECS: dict[str, TypeAdapter[Content]] = {
     "retraction": TypeAdapter(Retraction),
     "kick": TypeAdapter(Kick),
     "opaque": TypeAdapter(Opaque),
+    "gap": TypeAdapter(Gap),
 }
 _NAMES: dict[type[Content], str] = {
     Message: "message",
@@ -20,6 +21,7 @@ _NAMES: dict[type[Content], str] = {
     Retraction: "retraction",
     Kick: "kick",
     Opaque: "opaque",
+    Gap: "gap",
 }
 _PAYLOAD: TypeAdapter[tuple[MessageKind, bool, Text]] = TypeAdapter(tuple[MessageKind, bool, Text])
 

@@ -58,6 +58,7 @@ class Connection:
         self._on_event = on_event
         self._carrier: Carrier | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._heard = self._loop.time()
         self._choked = False
         self._tokens = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Receipt]] = {}
@@ -167,6 +168,11 @@ class Connection:
         if self._carrier is not None:
             await asyncio.wait([self._closed], timeout=within)
 
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the server last said anything."""
+        return self._loop.time() - self._heard
+
     def pause_reading(self) -> None:
         """Take no more from the server for now."""
         if self._carrier is not None:
@@ -212,6 +218,7 @@ class Connection:
 
     def received(self, data: bytes) -> None:
         """Bytes came."""
+        self._heard = self._loop.time()
         self._tell(self.session.receive(data))
         self.flush()
 

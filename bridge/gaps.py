@@ -1,0 +1,93 @@
+"""When places were not heard, for adapters of networks that do not say it again: so that the gap is said at least.
+
+Remembered durably, so that a crash makes a gap as a broken link does. Over at most `BEAT` seconds before a crash it is
+not known whether they were heard; they count as not heard.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from bridge.model.address import Address, Person, Place
+from bridge.model.event import Event, Origin
+from bridge.model.message import Gap
+
+BEAT: Final = 5.0
+"""Seconds between two notes of what is heard now."""
+
+PREFIX: Final = "attended/"
+"""What the keys begin with under which it is remembered."""
+
+
+class Gaps:
+    """The places of one network. `recalled` is what was remembered under `PREFIX`; `put` gets the gaps, as events, in
+    order with what is heard. A gap of `longest` seconds or less is not told. `now` gives seconds since the epoch."""
+
+    def __init__(
+        self,
+        places: Iterable[Place],
+        recalled: Mapping[str, str],
+        put: Callable[[Event], None],
+        *,
+        longest: float,
+        now: Callable[[], float],
+    ) -> None:
+        self._put = put
+        self._longest = longest
+        self._now = now
+        self._until: dict[Place, float] = {}
+        self._attended: set[Place] = set()
+        self._changed = asyncio.Event()
+        known = {f"{PREFIX}{place.native}": place for place in places}
+        for key, value in recalled.items():
+            if key in known and (until := _seconds(value)) is not None:
+                self._until[known[key]] = until
+        self._stale = [key for key in recalled if key not in known]
+
+    def heard(self, place: Place) -> None:
+        """From now on, what is said in the place is heard. Nothing is told the first time ever."""
+        if place in self._attended:
+            return
+        self._attended.add(place)
+        now, since = self._now(), self._until.get(place)
+        if since is not None and now - since > self._longest:
+            self._put(_told(place, since, now))
+        self._until[place] = now
+        self._changed.set()
+
+    async def due(self) -> None:
+        """Wait until something is to be remembered: at once when a place is heard (again), else after a while."""
+        try:
+            async with asyncio.timeout(BEAT):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+        self._changed.clear()
+
+    def unheard(self, place: Place, silent_for: float = 0.0) -> None:
+        """It is not heard any more, and was not for that many seconds."""
+        if place in self._attended:
+            self._attended.discard(place)
+            self._until[place] = self._now() - silent_for
+
+    def beat(self) -> dict[str, str | None]:
+        """What is to be remembered now; nothing if there is no news."""
+        now = self._now()
+        for place in self._attended:
+            self._until[place] = now
+        stale, self._stale = self._stale, []
+        notes: dict[str, str | None] = dict.fromkeys(stale)
+        return notes | {f"{PREFIX}{place.native}": f"{self._until[place]:.3f}" for place in self._attended}
+
+
+def _told(place: Place, since: float, until: float) -> Event:
+    """The gap as an event. Named by when it began, so that it is told once, whatever happens meanwhile."""
+    sender = Person(Address(place.network, place.native), place.native)
+    return Event(Origin(place.network, f"gap:{place.native}:{since:.3f}"), place, sender, until, Gap(since, until))
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
