@@ -37,6 +37,8 @@ class Gaps:
         self._now = now
         self._until: dict[Place, float] = {}
         self._attended: set[Place] = set()
+        self._since: dict[Place, float] = {}
+        self._open: dict[Place, float] = {}
         self._changed = asyncio.Event()
         known = {f"{PREFIX}{place.native}": place for place in places}
         for key, value in recalled.items():
@@ -44,15 +46,48 @@ class Gaps:
                 self._until[known[key]] = until
         self._stale = [key for key in recalled if key not in known]
 
-    def heard(self, place: Place) -> None:
-        """From now on, what is said in the place is heard. Nothing is told the first time ever."""
+    def heard(self, place: Place, *, wait: bool = False) -> None:
+        """From now on, what is said in the place is heard. Nothing is told the first time ever.
+
+        `wait`: the network may say again what was missed; then `repeated` or `settle` has to follow.
+        """
         if place in self._attended:
+            self._since.pop(place, None)
             return
         self._attended.add(place)
         now, since = self._now(), self._until.get(place)
+        self._since.pop(place, None)
+        if since is not None:
+            self._since[place] = since
         if since is not None and now - since > self._longest:
+            if wait:
+                self._open[place] = now
+                return
             self._put(_told(place, since, now))
         self._until[place] = now
+        self._changed.set()
+
+    def repeated(self, place: Place, when: float) -> None:
+        """The network says again what was said from then on: only what was missed before is a gap."""
+        if self._open.pop(place, None) is not None:
+            self._close(place, when)
+
+    def settle(self, place: Place) -> None:
+        """It says nothing again."""
+        until = self._open.pop(place, None)
+        if until is not None:
+            self._close(place, until)
+
+    def missed(self, place: Place, when: float) -> bool:
+        """Whether what was said then, and is said again on our return, may not have been heard."""
+        since = self._since.get(place)
+        return since is not None and when > since
+
+    def _close(self, place: Place, until: float) -> None:
+        since = self._until[place]
+        if until - since > self._longest:
+            self._put(_told(place, since, until))
+        self._until[place] = self._now()
         self._changed.set()
 
     async def due(self) -> None:
@@ -68,12 +103,13 @@ class Gaps:
         """It is not heard any more, and was not for that many seconds."""
         if place in self._attended:
             self._attended.discard(place)
-            self._until[place] = self._now() - silent_for
+            if self._open.pop(place, None) is None:
+                self._until[place] = self._now() - silent_for
 
     def beat(self) -> dict[str, str | None]:
         """What is to be remembered now; nothing if there is no news."""
         now = self._now()
-        for place in self._attended:
+        for place in self._attended - self._open.keys():
             self._until[place] = now
         stale, self._stale = self._stale, []
         notes: dict[str, str | None] = dict.fromkeys(stale)

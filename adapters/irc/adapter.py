@@ -137,6 +137,7 @@ class IrcAdapter:
             spelled=self._whereabouts.spelled,
             stands_for=self._whereabouts.stands_for,
             is_gateway=self._whereabouts.is_gateway,
+            was_ours=self._puppets.had,
             protection=Protection.TRANSPORT if self._settings.secure else Protection.NONE,
         )
         self._splits = Splits(

@@ -9,7 +9,7 @@ import structlog
 from adapters.irc.bot import Bot
 from adapters.irc.direct import Direct
 from adapters.irc.ids import Places
-from adapters.irc.inbound import Heard, Ignored, Scene, translate
+from adapters.irc.inbound import Heard, Ignored, Scene, timestamp, translate
 from adapters.irc.link.connection import Connection, Ending
 from adapters.irc.nicks import OwnNicks
 from adapters.irc.observer import PATIENCE, Observation
@@ -27,6 +27,15 @@ log = structlog.get_logger(__name__)
 
 QUIET: Final = 30.0
 """Seconds of silence after which it is not known that a connection that has ended was alive till then."""
+
+REPEATED_WITHIN: Final = 5.0
+"""Seconds that a server may take to begin to repeat what was said."""
+
+OVERLAP: Final = 60.0
+"""Seconds by which the server's clock may differ from ours."""
+
+RESOLUTION: Final = 1.0
+"""Seconds. Servers cut the times of what they repeat to whole ones."""
 
 PARTNERS: Final = 20
 """Partners in private whom one puppet keeps an eye on. Each is looked for in every line that the puppet throws away."""
@@ -92,7 +101,7 @@ class Desk:
             case events.Joined(channel, own=True):
                 self._own.claim(connection.session.me, None)
                 if place := self._places.find(channel):
-                    self._gaps.heard(place)
+                    self._attend(place, connection)
                     self._observations[place].begin(_BOT)
                     self._arm(place)
             case events.NickChanged(source, own=True):
@@ -165,12 +174,34 @@ class Desk:
     # Observing
 
     def _report(self, reader: Puppet | str, connection: Connection, event: events.Event) -> None:
+        if isinstance(event, events.Said) and event.history and not self._was_missed(event):
+            return
         if reader == _BOT or any(observation.reads(reader) for observation in self._observations.values()):
             for item in translate(event, self._scene.over(secure=connection.session.secure, origin=connection.origin)):
                 if isinstance(item, Heard):
                     self._observations[item.place].say(reader, item.item)
                 elif reader == _BOT:
                     self._count([item])
+
+    def _attend(self, place: Place, connection: Connection) -> None:
+        """Somebody reports from the place from now on. Where channels can keep what was said (mode +H), that may be yet
+        to come, after the names."""
+        keeps = "H" in connection.session.isupport.get("CHANMODES", "")
+        self._gaps.heard(place, wait=keeps)
+        if keeps:
+            self._loop.call_later(REPEATED_WITHIN, self._gaps.settle, place)
+
+    def _was_missed(self, said: events.Said) -> bool:
+        """Whether what is repeated to us may be new. What has an id is known again by that."""
+        place = self._places.find(said.target)
+        when = timestamp(said.when, 0.0)
+        if place is None:
+            return False
+        self._gaps.repeated(place, when)
+        if self._gaps.missed(place, when + (OVERLAP if said.msgid else RESOLUTION)):
+            return True
+        self._ignored("known history", said.msgid)
+        return False
 
     def _count(self, items: Iterable[Ignored]) -> None:
         for item in items:
@@ -203,7 +234,7 @@ class Desk:
 
     def _begin(self, place: Place, puppet: Puppet, *, tentative: bool = False) -> None:
         observation = self._observations[place]
-        self._gaps.heard(place)
+        self._attend(place, puppet.connection)
         observation.begin(puppet, tentative=tentative)
         self._watch(puppet)
         self._ask_names(place, puppet)

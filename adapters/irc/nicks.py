@@ -70,6 +70,10 @@ class NickBook:
         self._casemapping = casemapping
         self._claims.rekey(casemapping)
 
+    def __contains__(self, nick: str) -> bool:
+        """Whether the nick was given to somebody of another network."""
+        return self._claims.get(nick) is not None
+
     def candidates(
         self,
         person: Person,

@@ -91,6 +91,10 @@ class Puppets:
         """The person's puppet, if there is one."""
         return self._puppets.get(address)
 
+    def had(self, nick: str) -> bool:
+        """Whether the nick was a puppet's, now or before a restart."""
+        return nick in self._book
+
     def inside(self, channel: str, besides: object = None) -> Puppet | None:
         """The puppet that was made first of those that are in the channel, `besides` one."""
         return next((each for each in self._puppets.values() if each is not besides and each.is_in(channel)), None)

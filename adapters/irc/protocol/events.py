@@ -75,7 +75,8 @@ class Said:
 
     `ctcp` is the command of a CTCP message. `only_some`: it was said to a channel's privileged members.
     `when` is the server's time tag, as it stands there. `account` is the sender's, where the server tells it with each
-    line. `bot`: the sender bears the network's bot mode. `hops` is how many gateways it may still pass.
+    line. `bot`: the sender bears the network's bot mode. `hops` is how many gateways it may still pass. `history`:
+    it was said before we came, and is repeated to us.
     """
 
     source: Source
@@ -91,6 +92,7 @@ class Said:
     account: str | None = None
     bot: bool = False
     hops: int | None = None
+    history: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Session(Registering):
         super().__init__(profile, clock)
         self._lines = LineBuffer()
         self._batches: dict[str, str] = {}
+        self._histories: dict[str, None] = {}
 
     def snapshot(self) -> Snapshot:
         """How things stand, for whoever takes this connection up after us."""
@@ -186,6 +187,7 @@ class Session(Registering):
             account=line.tags.get("account"),
             bot=tracking.bears_bot_tag(line),
             hops=tracking.hops(line),
+            history=line.tags.get("batch", "") in self._histories,
         )
 
     def _joined(self, line: Line) -> Iterator[Event]:
@@ -273,11 +275,17 @@ class Session(Registering):
         sign, reference = line.params[0][:1], line.params[0][1:]
         if sign == "+":
             label = self._label(line)
+            if line.param(1) == "chathistory":
+                if len(self._histories) >= _OPEN_BATCHES:
+                    del self._histories[next(iter(self._histories))]
+                self._histories[reference] = None
             if label:
                 if len(self._batches) >= _OPEN_BATCHES:
                     del self._batches[next(iter(self._batches))]
                 self._batches[reference] = label
-        elif (token := self._pending.settle(self._batches.pop(reference, ""))) is not None:
+            return
+        self._histories.pop(reference, None)
+        if (token := self._pending.settle(self._batches.pop(reference, ""))) is not None:
             yield events.Delivered(token)
 
     def _ack(self, line: Line) -> Iterator[Event]:

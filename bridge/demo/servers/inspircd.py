@@ -40,6 +40,10 @@ _TLS = """\
 <sslprofile name="Clients" provider="gnutls" certfile="{cert}" keyfile="{key}" requestclientcert="yes" hash="sha256">
 <bind address="{loopback}" port="{port}" type="clients" ssl="Clients" sslprofile="Clients">
 """
+_HISTORY = """\
+<module name="chanhistory">
+<chanhistory maxlines="100" bots="yes" enableumode="no" prefixmsg="no">
+"""
 _STS = """\
 <module name="ircv3_sts">
 <sts host="localhost" duration="{duration}" port="{port}" preload="no">
@@ -66,6 +70,7 @@ class InspIRCd(IrcServer):
     With `certificate`, TLS is spoken on `tls_port`; with `sts` (seconds) the server wants nothing else for so long.
     `webirc` is the password of a WEBIRC gateway on loopback. With `services`, a name, services of that name may link to
     `link_port` with `link_password`, and SASL goes through them: see `bridge.demo.servers.services`.
+    With `history`, channels may have mode +H: what was said is repeated to newcomers.
     """
 
     name = "inspircd"
@@ -82,6 +87,7 @@ class InspIRCd(IrcServer):
         sts: int | None = None,
         webirc: str | None = None,
         services: str | None = None,
+        history: bool = False,
     ) -> None:
         super().__init__(folder)
         self.network = safe_word(network, "a network's name")
@@ -89,6 +95,7 @@ class InspIRCd(IrcServer):
         self._max_nick_length = max_nick_length
         self._certificate = certificate
         self._sts = sts
+        self._history = history
         self._webirc = None if webirc is None else safe_word(webirc, "a password")
         self.services = None if services is None else safe_word(services, "a server's name")
         self.port, self.tls_port, self.link_port = free_ports(3)
@@ -130,7 +137,7 @@ class InspIRCd(IrcServer):
     def _more(self) -> str:
         """The configuration of what not everybody asks for."""
         path = r"[A-Za-z0-9._/-]+"
-        text = ""
+        text = _HISTORY if self._history else ""
         if (made := self._certificate) is not None:
             cert, key = (safe_word(str(file), "a file", path) for file in (made.cert, made.key))
             text += _TLS.format(cert=cert, key=key, loopback=LOOPBACK, port=self.tls_port)
