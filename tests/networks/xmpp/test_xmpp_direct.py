@@ -33,6 +33,23 @@ def raw(client: XmppClient, to: str, inner: str, *, kind: str = "chat", stanza_i
     client.xmpp.send_raw(f"<message to='{to}' type='{kind}' id='{stanza_id}'>{inner}</message>")
 
 
+async def test_what_is_written_to_a_puppet_while_we_are_away_is_returned_to_its_sender(
+    prosody: Prosody, new_client: NewClient
+) -> None:
+    ana = await new_client(prosody, "ana")
+    core = RecordingCore()
+    async with running(prosody, "bridge6.localhost", core):
+        ana.tell("kestrel%libera@bridge6.localhost", "here")
+        await core.heard("here")
+    ana.tell("kestrel%libera@bridge6.localhost", "away")
+    await ana.wait_for(kind=Sight.ERROR, who="kestrel%libera@bridge6.localhost")
+    later = RecordingCore()
+    async with running(prosody, "bridge6.localhost", later):
+        ana.tell("kestrel%libera@bridge6.localhost", "here again")
+        await later.heard("here again")
+    assert later.texts() == ["here again"]
+
+
 async def test_to_a_person_and_back(prosody: Prosody, new_client: NewClient) -> None:
     ana = await new_client(prosody, "ana")
     core = RecordingCore()
