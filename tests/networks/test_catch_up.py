@@ -37,7 +37,7 @@ async def said_at(people: Cast, texts: Sequence[str]) -> dict[str, float]:
         for event in page.chunk:
             body = event.source.get("content", {}).get("body", "")
             if body in texts:
-                found[body] = event.server_timestamp / 1000
+                found[body] = event.source["origin_server_ts"] / 1000
         if not page.chunk or not page.end:
             return found
         start = page.end

@@ -249,7 +249,7 @@ async def test_two_people_of_one_name_get_two_nicks(server: IrcServer, crowd: Cr
         names = [nick for nick, _ in kim.heard(here.place.native)]
         assert len({*names, kim.nick}) == 3
         assert all(name.startswith(f"ana{unique}") for name in names)
-        assert len(core.memory) == 2
+        assert len(core.recall("nick/")) == 2
     async with running(server.port, here, nick=f"r{unique}", memory=core.memory) as (adapter, _):
         await adapter.join(here.place, matrix_ana)
         await adapter.join(here.place, xmpp_ana)
