@@ -24,7 +24,7 @@ from adapters.irc.link.transport import Dialler
 from adapters.irc.markup import to_irc
 from adapters.irc.monitor import Why
 from adapters.irc.netsplit import Splits
-from adapters.irc.nicks import OwnNicks
+from adapters.irc.nicks import OwnNicks, bot_nicks
 from adapters.irc.outbound import spoken, tags
 from adapters.irc.protocol import events
 from adapters.irc.protocol.message import Source
@@ -137,7 +137,7 @@ class IrcAdapter:
             spelled=self._whereabouts.spelled,
             stands_for=self._whereabouts.stands_for,
             is_gateway=self._whereabouts.is_gateway,
-            was_ours=self._puppets.had,
+            was_ours=self._was_ours,
             protection=Protection.TRANSPORT if self._settings.secure else Protection.NONE,
         )
         self._splits = Splits(
@@ -310,7 +310,9 @@ class IrcAdapter:
                 self._resume_puppets()
             case events.Sts(port, duration):
                 self._policy.heard(Told(port, duration), secure=connection.session.secure)
-        self._whereabouts.heard(event)
+        if not (isinstance(event, events.Said) and event.history):
+            # What is repeated tells nothing of who is here now.
+            self._whereabouts.heard(event)
         if isinstance(event, events.About):
             for heard in marked(event, connection.session.channels.of(event.source.nick), self._scene):
                 self._splits.take(heard.item)
@@ -381,6 +383,20 @@ class IrcAdapter:
             return self._bot.connection
         puppet = self._puppets.get(address)
         return puppet.connection if puppet else None
+
+    def _was_ours(self, said: events.Said) -> bool:
+        """Whether what is repeated was said by one of us, who may not be connected now.
+
+        Our lines bear a tag of ours, and other gateways' do. By nick and tag together they differ from what somebody
+        said who took a puppet's nick while it was away, and from what another gateway brought; where the network passes
+        no tags, the nick must do.
+        """
+        connection = self._bot.connection
+        tagged = connection is not None and "message-tags" in connection.session.caps.enabled
+        if tagged and said.hops is None:
+            return False
+        nick = self._bot.fold(said.source.nick)
+        return self._puppets.had(nick) or any(self._bot.fold(own) == nick for own in bot_nicks(self._settings.nick))
 
     def _require_place(self, place: Place) -> None:
         if self._places.member(place) is None:

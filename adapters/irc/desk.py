@@ -110,7 +110,7 @@ class Desk:
                 self._heed()
             case events.Ready():
                 self._heed()
-            case events.Said(own=False, manner=Manner.CTCP, only_some=False):
+            case events.Said(own=False, manner=Manner.CTCP, only_some=False, history=False):
                 self._reception.asked(connection, event)
             case events.Said(own=False, to_channel=False, only_some=False):
                 self._reception.spoken(connection, event, None)

@@ -48,7 +48,7 @@ class Scene:
     spelled: Callable[[str], str] = lambda nick: nick
     stands_for: Callable[[str], str] = lambda nick: ""
     is_gateway: Callable[[str], bool] = lambda nick: False
-    was_ours: Callable[[str], bool] = lambda nick: False
+    was_ours: Callable[[events.Said], bool] = lambda said: False
     protection: Protection = Protection.NONE
 
     def over(self, *, secure: bool, origin: str) -> "Scene":
@@ -153,9 +153,8 @@ def barred(said: events.Said, scene: Scene) -> str | None:
     """
     if said.own or scene.own(said.source) is not None:
         return "own echo"
-    if said.history and (said.hops is not None or scene.was_ours(said.source.nick)):
-        # Who of ours had which nick then is not known any more, but gateways alone mark what they say so.
-        return "a gateway's history"
+    if said.history and scene.was_ours(said):
+        return "own echo"
     if said.only_some:
         return "statusmsg"
     if said.source.user is None:

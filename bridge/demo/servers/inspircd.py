@@ -42,7 +42,7 @@ _TLS = """\
 """
 _HISTORY = """\
 <module name="chanhistory">
-<chanhistory maxlines="100" bots="yes" enableumode="no" prefixmsg="no">
+<chanhistory maxlines="500" bots="yes" enableumode="no" prefixmsg="no">
 """
 _STS = """\
 <module name="ircv3_sts">
