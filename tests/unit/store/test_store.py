@@ -92,13 +92,17 @@ async def test_a_migration_that_fails_leaves_the_schema_as_it_was(tmp_path: Path
             if str(table) != "part":
                 connection.execute(text(f"DROP TABLE {table}" + " CASCADE" * (connection.dialect.name != "sqlite")))
 
-    await store.write(only_the_last)
+    def beforehand() -> None:
+        with engine.begin() as connection:
+            only_the_last(connection)
+
     await store.close()
+    engine = create_engine(store_url(tmp_path).replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+    await asyncio.to_thread(beforehand)
     with pytest.raises(StoreError, match="part"):
         await Store(store_url(tmp_path)).open()
 
     def tables() -> list[str]:
-        engine = create_engine(store_url(tmp_path).replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
         with engine.connect() as connection:
             return inspect(connection).get_table_names()
 
