@@ -80,7 +80,9 @@ class PostgreSQL:
         arguments = {"application_name": f"rialto {who_we_are()}"[:63], **_LIBPQ}
         arguments = {key: value for key, value in arguments.items() if key not in url.query}
         self._where = f"PostgreSQL {url.host or url.query.get('host') or 'here'}, database {url.database or 'default'}"
-        self._engine = create_engine(url.set(drivername=DRIVER), poolclass=NullPool, connect_args=arguments)
+        self._engine = create_engine(
+            url.set(drivername=DRIVER), poolclass=NullPool, connect_args=arguments, hide_parameters=True
+        )
         self._token = secrets.token_hex(8)
         self._signed = False
 

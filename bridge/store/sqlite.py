@@ -50,7 +50,8 @@ class Sqlite:
 
     def __init__(self, url: URL) -> None:
         self._path = Path(url.database or "")
-        self._engine = create_engine(url, poolclass=NullPool)
+        # Its errors are logged; what was to be written is not theirs to quote.
+        self._engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
         event.listen(self._engine, "connect", _set_up)
         event.listen(self._engine, "begin", _begin)
         self._lock: int | None = None

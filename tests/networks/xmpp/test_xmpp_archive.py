@@ -12,8 +12,9 @@ import pytest
 from adapters.xmpp.stream import tcp
 from bridge.demo.clients import Sight, XmppClient
 from bridge.demo.servers import Prosody
+from tests.networks.cable import Cable
 from tests.networks.conftest import COMPONENTS
-from tests.networks.xmpp.client_lab import Cable, Server, account, at_work, present
+from tests.networks.xmpp.client_lab import Server, account, at_work, present
 from tests.networks.xmpp.xmpp_lab import NewClient, RecordingCore, in_rooms, part, person, running, say
 
 LINES = 300

@@ -9,6 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, func, insert, inspect, select, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from bridge.delivery import Delivery, State, mint
@@ -55,6 +56,18 @@ async def test_a_write_that_fails_harms_nobody_but_its_caller(tmp_path: Path) ->
     results = await asyncio.gather(*writes, return_exceptions=True)
     assert [result if isinstance(result, str) else "failed" for result in results] == ["a", "b", "failed", "c"]
     assert await store.read(keys) == ["a", "b", "c"]
+    await store.close()
+
+
+async def test_an_error_does_not_quote_what_was_to_be_written(tmp_path: Path) -> None:
+    """Errors are logged."""
+    store = Store(store_url(tmp_path))
+    await store.open()
+    await store.write(partial(put, key="token", value="first-secret"))
+    with pytest.raises(SQLAlchemyError) as error:
+        await store.write(partial(put, key="token", value="second-secret"))
+    assert "memory" in str(error.value)
+    assert "secret" not in str(error.value)
     await store.close()
 
 

@@ -19,7 +19,12 @@ class Hall:
     def __init__(self) -> None:
         self.muc = Muc()
         self.queries = Queries(self.muc.link.write)
-        self.attendance = Attendance(self.muc.room, self.queries, NICK, lambda: 900.0, lambda failure: None)
+        self.attendance = Attendance(
+            self.muc.room, self.queries, NICK, lambda: 900.0, lambda failure: None, self._taken
+        )
+
+    async def _taken(self) -> None:
+        """All is."""
 
     async def asked(self, word: str) -> str:
         """What was written that holds the word; it is forgotten."""
