@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from xml.etree.ElementTree import fromstring
 
+import pytest
 import pytest_asyncio
 
 from adapters.xmpp.attendance import Attendance
@@ -28,12 +29,12 @@ class Hall:
 
     async def asked(self, word: str) -> str:
         """What was written that holds the word; it is forgotten."""
-        for _ in range(100):
+        for _ in range(1000):
             found = [stanza for stanza in self.muc.link.written if word in stanza]
             if found:
                 self.muc.link.written.clear()
                 return found[0]
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)  # what is written wakes nobody here
         raise AssertionError(f"nothing with {word!r} was written, but {self.muc.link.written}")
 
     async def describe(self) -> None:
@@ -51,7 +52,8 @@ class Hall:
 
 
 @pytest_asyncio.fixture
-async def hall() -> AsyncIterator[Hall]:
+async def hall(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hall]:
+    monkeypatch.setattr("adapters.xmpp.attendance.PAUSES", (0.02, 1.0))
     made = Hall()
     task = asyncio.create_task(made.attendance.run())
     yield made
