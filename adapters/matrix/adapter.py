@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -21,6 +22,7 @@ from adapters.matrix.ids import Namespace
 from adapters.matrix.intake import Intake
 from adapters.matrix.link import Link
 from adapters.matrix.meeting import Meeting
+from adapters.matrix.missed import DOUBT, Missed
 from adapters.matrix.opening import Opening
 from adapters.matrix.pace import Pace
 from adapters.matrix.private import Listener
@@ -97,10 +99,12 @@ class MatrixAdapter:
         self._direct = DirectRooms(
             core, self._ours, self._conversations, self._puppets, listener, opening, self._strangers, time.time
         )
+        missed = Missed(core, self._client, self._ours, self._rooms)
         intake = Intake(
             core, self._ours, self._rooms, self._puppets, self._entering, self._sender, self._tasks, self._direct,
-            self._heard if self._settings.presence else None,
+            self._heard if self._settings.presence else None, missed,
         )  # fmt: skip
+        self._link.catch_up = partial(self._catch_up, intake, missed)
         self._server = Server(
             self._settings.hs_token.get_secret_value(),
             intake.transaction,
@@ -274,6 +278,16 @@ class MatrixAdapter:
         """A room was entered late: its lane and its puppets can start."""
         if self._link.up:
             self._core.online()
+
+    async def _catch_up(self, intake: Intake, missed: Missed) -> None:
+        """Take in what was not pushed; and look once more when doubt ends, for where nobody says anything meanwhile."""
+        missed.begin()
+        await intake.catch_up()
+        self._tasks.spawn(self._look_again(intake), f"{self._network} doubt")
+
+    async def _look_again(self, intake: Intake) -> None:
+        await asyncio.sleep(DOUBT)
+        await intake.catch_up()
 
     def _link_changed(self, up: bool) -> None:
         if not up:

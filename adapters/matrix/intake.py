@@ -17,6 +17,7 @@ from adapters.matrix.errors import MatrixError
 from adapters.matrix.hearing import Heard
 from adapters.matrix.ids import Namespace, is_user_id
 from adapters.matrix.inbound import Change, Outcome, Scene, identifier, mapping
+from adapters.matrix.missed import Missed
 from adapters.matrix.puppets import Puppets
 from adapters.matrix.rooms import Room, Rooms
 from adapters.matrix.sending import Sender
@@ -50,6 +51,7 @@ class Intake:
         tasks: Tasks,
         direct: DirectRooms,
         heard: Heard | None,
+        missed: Missed,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._core = core
@@ -61,6 +63,7 @@ class Intake:
         self._tasks = tasks
         self._direct = direct
         self._heard = heard
+        self._missed = missed
         self._clock = clock
         self._recent: dict[str, None] = {}
 
@@ -68,6 +71,15 @@ class Intake:
         """Take in one transaction; returns when the core has it durably."""
         events = body.get("events")
         pdus = [mapping(event) for event in events] if isinstance(events, list) else []
+        if self._missed.in_doubt:
+            pdus = await self._missed.completed(pdus)
+        await self._take_in(pdus, body)
+
+    async def catch_up(self) -> None:
+        """Take in what people said in the rooms and the homeserver has not pushed; it may still be about to."""
+        await self._take_in(await self._missed.everywhere(), {})
+
+    async def _take_in(self, pdus: Sequence[Mapping[str, Any]], body: Mapping[str, Any]) -> None:
         items: list[Event | State] = []
         notes: Notes = {}
         seen: list[str] = []

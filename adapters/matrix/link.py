@@ -6,7 +6,7 @@ Synapse push at once what it has kept for us, which otherwise may take minutes.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -62,6 +62,8 @@ class Link:
         self._prepared = asyncio.Event()
         self.on_change: Callable[[bool], None] | None = None
         """Called when the network can be spoken to, and when it no longer can, before the core hears of it."""
+        self.catch_up: Callable[[], Awaitable[None]] | None = None
+        """Called when the rooms have been entered, before anything that is pushed is taken in after a start."""
         self.up = False
         """Whether the network can be spoken to now."""
         self.failure: Failure | None = None
@@ -129,6 +131,8 @@ class Link:
             await self._bot()
             stage = Stage.ROOMS
             await self._entering.enter_all()
+            if self.catch_up is not None:
+                await self.catch_up()
             self._prepared.set()
             stage = Stage.PING
             await ping(self._client, self._facts.id)

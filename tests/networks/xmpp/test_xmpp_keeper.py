@@ -130,6 +130,8 @@ async def test_what_was_said_before_a_crash_is_not_said_again(
     once = [part(place, KESTREL, "once in the room"), part(inbox, KESTREL, "once in private")]
     for each in once:
         await say(adapter, each)
+    for each in once:
+        await ana.wait_for(text=each.text.text)
     await gateway.safe()
     since = len(ana.seen)
     await gateway.crash()

@@ -14,7 +14,7 @@ class Homeserver:
     """Makes rooms, and takes everything else. `lose` says of the next requests to make a room whether the answer gets
     lost ``before`` or ``after`` the room was made; `refuse` holds answers by the end of the path, `refuse_once` such as
     are given once each. What is written to a path with an end in `hold` is taken in when that event is set; `held`
-    tells that something waits."""
+    tells that something waits. `timeline` is what each room tells of its past."""
 
     def __init__(self) -> None:
         self.rooms: dict[str, dict[str, Any]] = {}
@@ -25,6 +25,7 @@ class Homeserver:
         self.refuse_once: dict[str, list[tuple[int, dict[str, Any]]]] = {}
         self.hold: dict[str, asyncio.Event] = {}
         self.held = asyncio.Event()
+        self.timeline: list[dict[str, Any]] = []
         self.came = asyncio.Event()
         self.asked: list[tuple[str, str, Any]] = []
 
@@ -65,6 +66,10 @@ class Homeserver:
             }
         elif path.endswith("/leave"):
             self.left.append(path.split("/")[1])
+        elif path.endswith("/messages"):
+            last = int(request.query.get("from", len(self.timeline)))
+            begin = max(0, last - int(request.query["limit"]))
+            told = {"chunk": self.timeline[begin:last][::-1], **({"end": str(begin)} if begin else {})}
         elif "/state/m.room.create" in path:
             told = self.rooms[path.split("/")[1]].get("creation_content", {})
         elif "/state/m.room.member/" in path:

@@ -9,6 +9,7 @@ from adapters.matrix.entering import Entering
 from adapters.matrix.hearing import Heard
 from adapters.matrix.intake import Intake
 from adapters.matrix.meeting import Meeting
+from adapters.matrix.missed import Missed
 from adapters.matrix.opening import Opening
 from adapters.matrix.pace import Pace
 from adapters.matrix.private import Listener
@@ -33,6 +34,7 @@ class Parlour:
     direct: DirectRooms
     meeting: Meeting
     heard: Heard
+    missed: Missed
     intake: Intake
     opened: list[Conversation]
 
@@ -52,5 +54,6 @@ def parlour(core: RecordingCore | None = None, client: Client | None = None) -> 
         core, client, OURS, conversations, puppets, rooms, opening, tasks, opened.append, lambda: NOW
     )  # fmt: skip
     direct = DirectRooms(core, OURS, conversations, puppets, listener, opening, Pace(0.5, 30), lambda: NOW)
-    intake = Intake(core, OURS, rooms, puppets, entering, sender, tasks, direct, heard, lambda: NOW)
-    return Parlour(core, tasks, rooms, puppets, conversations, opening, direct, meeting, heard, intake, opened)
+    missed = Missed(core, client, OURS, rooms, now=lambda: NOW)
+    intake = Intake(core, OURS, rooms, puppets, entering, sender, tasks, direct, heard, missed, lambda: NOW)
+    return Parlour(core, tasks, rooms, puppets, conversations, opening, direct, meeting, heard, missed, intake, opened)

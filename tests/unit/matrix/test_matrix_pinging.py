@@ -7,8 +7,8 @@ from adapters.matrix.pinging import ping
 from tests.unit.matrix.homeserver import homeserver
 
 
-@pytest.mark.parametrize(("errcode", "times"), [("M_CONNECTION_FAILED", 2), ("M_BAD_STATUS", 1), ("M_FORBIDDEN", 1)])
-async def test_a_failed_connection_is_tried_again_once(errcode: str, times: int) -> None:
+@pytest.mark.parametrize(("errcode", "times"), [("M_CONNECTION_FAILED", 4), ("M_BAD_STATUS", 1), ("M_FORBIDDEN", 1)])
+async def test_a_failed_connection_is_tried_again(errcode: str, times: int) -> None:
     async with homeserver() as (server, client):
         server.refuse["/ping"] = (400, {"errcode": errcode, "error": "no"})
         with pytest.raises(MatrixError) as error:
