@@ -6,7 +6,6 @@ import secrets
 from adapters.matrix.client import Client
 from adapters.matrix.errors import MatrixError
 
-
 PAUSES = (0.0, 0.2, 1.0)
 """Seconds before each further attempt."""
 
