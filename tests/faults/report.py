@@ -44,6 +44,9 @@ the part is sent once more and counted as uncertain.
 | from Matrix and XMPP rooms | none, as far as the room's history reaches | | |
 | from IRC | none while a connection of the bridge is in the channel | | |
 
+With a keeper (`keeper: true`, the default) a crash or an upgrade of the bridge alone costs nothing of all this: nothing
+is unheard, nothing comes twice. `scripts/prove --keeper` shows it; the table below is without one.
+
 *Unheard* below is what was said on IRC while no connection of the bridge was in the channel, as somebody else in the
 channel saw them come and go: plain IRC keeps nothing. *Unread* is what the server had written to a connection whose
 owner died before it was read. The rooms of this proof remember 5,000 lines; Prosody's own default is 20.
@@ -56,8 +59,8 @@ bridge is a process of its own, and every connection of it goes through a proxy 
 lose answers. Afterwards, when no lane has anything left and one more message has come through in every direction, each
 number is looked for at every receiver.
 
-Known and not mended: Synapse remembers what it has handed over, and not what it was about to hand over. What is said in
-the moment of a `kill -9` of Synapse may never be pushed, or only after its next trouble with the bridge.
+Synapse forgets what it was about to hand over when it is killed, and lets rest what it writes down in the moment of its
+recovery. So for half a minute after an outage the bridge reads the rooms themselves.
 
 The bridge can be told to end itself at named points (`RIALTO_CRASH_AT`, see `bridge/crashpoints.py`):
 
