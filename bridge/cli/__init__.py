@@ -52,7 +52,9 @@ app.command(
         "rialto resolve libera:kestrel", "rialto resolve home:@ana:matrix.org", "rialto resolve 'libera:#tea'"
     )
 )(resolve)
-app.command(epilog=examples("rialto status", "rialto status --json"))(status)
+app.command(epilog=examples("rialto status", "rialto status --json", "rialto status 01m8f2kwgadppk4p9y0vn5h2xm"))(
+    status
+)
 app.command(epilog=examples("rialto keeper --folder rialto.db.keeper"))(keeper)
 app.command(epilog=examples("rialto backup /var/backups/rialto.db"))(backup)
 app.command(epilog=examples("rialto demo", "rialto demo --once"))(demo)

@@ -94,7 +94,7 @@ def status(
     message: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MESSAGE-ID]",
+            metavar="MESSAGE-ID",
             help="Show what became of this message: the id that the log has under msg, or the id of a network.",
         ),
     ] = None,
