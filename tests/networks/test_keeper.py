@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest_asyncio
 
 from bridge.demo.clients import IrcClient, Sight
 from bridge.demo.servers import InspIRCd, NgIRCd, free_ports
 from bridge.keeper.process import socket_path
-from tests.networks.world import FLOOD, end_keeper, write_config
+from tests.networks.world import FLOOD, end_keeper, until_ready, write_config
 
 READY_WITHIN = 40.0
 HEARD_WITHIN = 40.0
@@ -56,21 +55,9 @@ class Gateway:
             )
 
     async def ready(self) -> None:
-        """Ask as a supervisor would, until every network is online."""
+        """Wait until it is everywhere."""
         assert self.process is not None
-        seen = "nothing"
-        async with aiohttp.ClientSession() as session:
-            deadline = asyncio.get_running_loop().time() + READY_WITHIN
-            while asyncio.get_running_loop().time() < deadline and self.process.returncode is None:
-                try:
-                    async with session.get(f"http://127.0.0.1:{self.http_port}/readyz") as answer:
-                        seen = await answer.text()
-                        if answer.status == 200:
-                            return
-                except aiohttp.ClientError as error:
-                    seen = repr(error)
-                await asyncio.sleep(0.1)
-        raise AssertionError(f"Rialto did not become ready: {seen}\n{self.log()}")
+        await until_ready(self.process, self.http_port, "token-of-tests", self.log, READY_WITHIN)
 
     async def kill(self) -> None:
         """As a crash is: at once, whatever it was doing."""

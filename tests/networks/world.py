@@ -123,29 +123,12 @@ class Stage:
                 sys.executable, "-m", "bridge", "run", "-c", str(self.config_file), stdout=log, stderr=log
             )
         try:
-            await self._until_ready(process)
+            await until_ready(process, self.http_port, self.admin_token, self.log)
             yield process
         finally:
             if process.returncode is None:
                 process.kill()
             await process.wait()
-
-    async def _until_ready(self, process: asyncio.subprocess.Process, within: float = 60.0) -> None:
-        """Ask as an operator would, until every network is online, and every room entered."""
-        seen = "nothing"
-        headers = {"Authorization": f"Bearer {self.admin_token}"}
-        async with aiohttp.ClientSession(headers=headers) as session:
-            deadline = asyncio.get_running_loop().time() + within
-            while asyncio.get_running_loop().time() < deadline and process.returncode is None:
-                try:
-                    async with session.get(f"http://127.0.0.1:{self.http_port}/api/status") as answer:
-                        seen = await answer.text()
-                        if answer.status == 200 and is_there(json.loads(seen)):
-                            return
-                except aiohttp.ClientError as error:
-                    seen = repr(error)
-                await asyncio.sleep(0.1)
-        raise AssertionError(f"Rialto did not become ready: {seen}\n{self.log()}")
 
     def log(self) -> str:
         return (self.folder / "rialto.log").read_text(errors="replace")[-6000:]
@@ -199,6 +182,26 @@ def is_there(status: Mapping[str, Any]) -> bool:
     return bool(networks) and all(
         network["online"] and all(trouble is None for trouble in network["places"].values()) for network in networks
     )
+
+
+async def until_ready(
+    process: asyncio.subprocess.Process, port: int, token: str, log: Callable[[], str], within: float = 60.0
+) -> None:
+    """Ask a Rialto as an operator would, until every network is online, and every room entered: before, it could not
+    hear what is said there. On failure show what it said, and its `log`."""
+    seen = "nothing"
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session:
+        deadline = asyncio.get_running_loop().time() + within
+        while asyncio.get_running_loop().time() < deadline and process.returncode is None:
+            try:
+                async with session.get(f"http://127.0.0.1:{port}/api/status") as answer:
+                    seen = await answer.text()
+                    if answer.status == 200 and is_there(json.loads(seen)):
+                        return
+            except aiohttp.ClientError as error:
+                seen = repr(error)
+            await asyncio.sleep(0.1)  # the status is asked again: nothing tells when it will be right
+    raise AssertionError(f"Rialto did not become ready: {seen}\n{log()}")
 
 
 async def until_there(status: Callable[[], Mapping[str, Any]], task: asyncio.Task[None], within: float = 60.0) -> None:
