@@ -81,6 +81,8 @@ def judge(fault: Fault, row: Row, *, echo: bool) -> list[str]:
     """What was promised and not kept. See docs/reliability.md, which says the same in words."""
     wrong = [row.trouble] if row.trouble else []
     may_repeat = (fault.crashes or "irc" in fault.cuts) and not echo
+    if fault.refuses and not row.failed:
+        wrong.append("nothing was refused: the fault was not made")
     for each in row.counts:
         way = f"{each.room} {each.source}->{each.target}"
         # Where it did not settle, what is missing may only be late.

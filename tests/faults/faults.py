@@ -287,7 +287,12 @@ def table(*, sizes: int = 10_000, kill_times: int = 20) -> list[Fault]:
     """The whole table. `sizes` is how many messages wait in the rows that have them wait (a tenth toward Matrix)."""
     irc = frozenset({"irc"})
     xmpp = frozenset({"xmpp"})
-    rows = [Fault("none", "nothing happens", nothing)]
+    rows = [
+        Fault("none", "nothing happens", nothing),
+        # Before the IRC server is killed: who comes first after that is the channel's operator.
+        Fault("moderated", "+m on the IRC channel for 2 s", mode("+m", undo="-m"), refuses=True),
+        Fault("banned", "+b on a puppet for 2 s", mode("+b {puppet}!*@*", undo="-b {puppet}!*@*"), refuses=True),
+    ]
     rows += [
         Fault(f"crash-{point}-{network}", f"the bridge dies at `{point}` ({network})", crash(point, network), True)
         for point in Point
@@ -315,8 +320,6 @@ def table(*, sizes: int = 10_000, kill_times: int = 20) -> list[Fault]:
         Fault("push-failed", "5 transactions do not arrive", pushes(Trouble.FAIL, 5)),
         Fault("puppet-killed", "a puppet's IRC connection ended by an operator", puppet_killed, cuts=irc),
         Fault("nick-taken", "the bot killed, and its nick taken", nick_taken, cuts=irc),
-        Fault("moderated", "+m on the IRC channel for 2 s", mode("+m", undo="-m"), refuses=True),
-        Fault("banned", "+b on a puppet for 2 s", mode("+b {puppet}!*@*", undo="-b {puppet}!*@*"), refuses=True),
         Fault("waiting-xmpp", f"{sizes} messages wait for Prosody", waiting("xmpp", FAST, sizes), False, xmpp, "xmpp"),
         Fault("waiting-irc", f"{sizes} messages wait for IRC", waiting("irc", FAST, sizes), False, irc, "irc"),
         Fault(
