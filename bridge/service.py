@@ -95,7 +95,10 @@ class Service:
         return await self._store.read(partial(story.stories, wanted=wanted, networks=sorted(self._adapters)))
 
     async def healthy(self) -> bool:
-        """Whether the store's thread answers in time, or is known to wait for its database."""
+        """Whether the store's thread answers in time, or is known to wait for its database.
+
+        It is asked how much is quarantined, which `status` tells from then on.
+        """
         if self._store.trouble is not None:
             return True
         try:

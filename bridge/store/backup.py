@@ -36,6 +36,7 @@ def copy(store: Path, to: Path) -> int:
         _sync(to)
         _sync(to.absolute().parent)
     except BaseException as error:
+        # Whatever it was, half a copy is not to be taken for one.
         to.unlink(missing_ok=True)
         if isinstance(error, sqlite3.Error | OSError):
             raise StoreError(f"{store} cannot be copied to {to}: {error}") from error

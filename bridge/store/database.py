@@ -142,6 +142,7 @@ class Store:
             try:
                 worker.prepare()
             except BaseException:
+                # The lock, too, is given back.
                 worker.leave()
                 raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it belongs to the one who asked

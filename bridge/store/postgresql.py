@@ -99,6 +99,7 @@ class PostgreSQL:
             if self._signed:
                 self._check(connection)
         except BaseException:
+            # Whatever it was, a connection that may hold the lock is not left open.
             connection.invalidate()
             connection.close()
             raise
@@ -168,7 +169,7 @@ class PostgreSQL:
                     return
                 if time.monotonic() > until:
                     raise self._held(connection)
-            time.sleep(0.05)
+            time.sleep(0.05)  # on the store's own thread, which has nothing else to do yet
 
     def _read(self, connection: Connection, key: str) -> str | None:
         with connection.begin():

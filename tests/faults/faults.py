@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from bridge.crashpoints import Point
+from bridge.demo.clients import IrcClient
 from tests.faults.people import settled
 from tests.faults.relay import Trouble
 from tests.faults.scene import FAST, SLOW, Scene
@@ -178,8 +179,6 @@ async def puppet_killed(scene: Scene) -> None:
 async def nick_taken(scene: Scene) -> None:
     """The bot's connection is lost, and somebody else has its nick when it comes back."""
     await calm(scene)
-    from bridge.demo.clients import IrcClient
-
     scene.cables["libera"].hold(UP)
     scene.cables["libera"].hold(DOWN)
     oper = scene.kestrel.client
