@@ -160,6 +160,55 @@ topic = Table(
     Column("heard", LargeBinary),
 )
 
+# What people decided for themselves: who may see them, write to them, know that they watch.
+rule = Table(
+    "rule",
+    metadata,
+    Column("owner", Words, primary_key=True),
+    Column("kind", String(10), primary_key=True),
+    Column("who", Words, primary_key=True),
+    Column("decision", Integer, nullable=False),
+)
+
+# Who wants to be told of whose presence. One row for each pair, for as long as it is wanted, refused, or pending.
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("watcher", Words, primary_key=True),
+    Column("target", Words, primary_key=True),
+    Column("id", Words, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("event", String(11), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float),
+)
+
+# Who looked once at whose presence, and when last: a part of watcher information.
+look = Table(
+    "look",
+    metadata,
+    Column("watcher", Words, primary_key=True),
+    Column("target", Words, primary_key=True),
+    Column("last", Float, nullable=False, index=True),
+    Column("times", Integer, nullable=False),
+)
+
+# What lets a program speak for a person over HTTP. Only a digest is kept.
+token = Table(
+    "token",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("owner", Words, nullable=False, index=True),
+    Column("created", Float, nullable=False),
+)
+
+# Who does not want to be kept: what they say is not there to be exported.
+unkept = Table(
+    "unkept",
+    metadata,
+    Column("owner", Words, primary_key=True),
+)
+
 # Small things an adapter keeps: allocated nicks, registered puppets.
 memory = Table(
     "memory",

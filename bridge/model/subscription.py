@@ -1,0 +1,78 @@
+"""The operations of the presence service (RFC 3859 section 3.4), and the subscriptions that they make."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.model.address import Address
+from bridge.model.presence import Presence
+from bridge.model.result import Failure, Status
+
+
+class SubscriptionState(StrEnum):
+    """RFC 3858 section 4.7.1's states, in its own spelling, but for ``init``, which nobody ever sees."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    WAITING = "waiting"
+    TERMINATED = "terminated"
+
+
+class SubscriptionEvent(StrEnum):
+    """What brought a subscription to its state (RFC 3858 section 4.7.1)."""
+
+    SUBSCRIBE = "subscribe"
+    APPROVED = "approved"
+    DEACTIVATED = "deactivated"
+    PROBATION = "probation"
+    REJECTED = "rejected"
+    TIMEOUT = "timeout"
+    GIVEUP = "giveup"
+    NORESOURCE = "noresource"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """RFC 3859 section 3.4.1. `duration` is in seconds; None asks for a subscription without end, which the networks
+    know and RFC 3859 does not. 0 with a new `subscription_id` fetches once, with a known one cancels."""
+
+    watcher: Address
+    target: Address
+    duration: float | None
+    subscription_id: str
+    transaction_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """RFC 3859 section 3.4.2: success or failure, never indeterminant. `duration` as granted.
+
+    `failure` says why, which the RFC has no field for, and each network a word.
+    """
+
+    transaction_id: str
+    status: Status
+    duration: float | None = 0.0
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """RFC 3859 section 3.4.3: what this watcher may know now. There is no response to it."""
+
+    watcher: Address
+    target: Address
+    transaction_id: str
+    presence: Presence
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A watcher's wish to know of a target. `created` and `expires` are seconds since the epoch; None never ends."""
+
+    id: str
+    watcher: Address
+    target: Address
+    state: SubscriptionState
+    event: SubscriptionEvent
+    created: float
+    expires: float | None = None
