@@ -8,20 +8,12 @@ one configured attachment, which stands where a domain would stand.
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Self
-from urllib.parse import quote, unquote_to_bytes
+from typing import Self
+
+from bridge.model.uri import LINE_BREAKING, Scheme, UriError, decode, encode
 
 NETWORK_NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 """What a network may be called (design, names): short, lower case, and never mistaken for a domain."""
-
-# RFC 3922 section 3.1 as repaired by RFC 6068's rules for mailto-like URIs: what may stand unencoded.
-_URI_SAFE = "-._~!$*+="
-
-_BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_LINE_BREAKING = re.compile(r"[\x00\r\n]")
-"""What no network has in an id, and what would end a line or a string somewhere on the way."""
-
-Scheme = Literal["im", "pres"]
 
 
 class AddressError(ValueError):
@@ -46,13 +38,13 @@ class Address:
     def parse(cls, text: str) -> Self:
         """Read what `str` wrote. Raises `AddressError`."""
         network, colon, native = text.partition(":")
-        if not colon or not native or not NETWORK_NAME.fullmatch(network) or _LINE_BREAKING.search(native):
+        if not colon or not native or not NETWORK_NAME.fullmatch(network) or LINE_BREAKING.search(native):
             raise AddressError(f"{text!r} is not an address; write NETWORK:ID, for example libera:kestrel")
         return cls(network, native)
 
     def uri(self, scheme: Scheme) -> str:
         """The ``im:`` (RFC 3860 appendix A) or ``pres:`` (RFC 3859 appendix A) URI, network-qualified."""
-        return f"{scheme}:{quote(self.native, safe=_URI_SAFE)}@{self.network}"
+        return f"{scheme}:{encode(self.native)}@{self.network}"
 
     @classmethod
     def from_uri(cls, uri: str) -> Self:
@@ -69,11 +61,9 @@ class Address:
         if not at or not local or not host.isascii() or not NETWORK_NAME.fullmatch(network):
             raise AddressError(f"{uri!r} names no inbox on a network")
         try:
-            native = unquote_to_bytes(local).decode()
-        except UnicodeError as error:
-            raise AddressError(f"{uri!r} is not percent-encoded UTF-8") from error
-        if _BROKEN_PERCENT.search(local) or _LINE_BREAKING.search(native):
-            raise AddressError(f"{uri!r} is not percent-encoded as a URI is")
+            native = decode(local)
+        except UriError as error:
+            raise AddressError(str(error)) from error
         return cls(network, native)
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.model.address import NETWORK_NAME, Address, AddressError, Person, Place, PlaceKind, Scheme
+from bridge.model.address import NETWORK_NAME, Address, AddressError, Person, Place, PlaceKind
+from bridge.model.uri import Scheme
 
 natives = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r\n"), min_size=1)
 addresses = st.builds(Address, st.from_regex(NETWORK_NAME, fullmatch=True), natives)
@@ -34,6 +35,7 @@ LOCAL_PARTS = [
 ]
 
 
+@pytest.mark.conforms("RFC3922:3.1", "RFC3860:A", "RFC3859:A", "RFC2779:2.1.3")
 @pytest.mark.parametrize(("native", "encoded"), LOCAL_PARTS)
 def test_uri_table(native: str, encoded: str) -> None:
     address = Address("office", native)
