@@ -72,11 +72,20 @@ class Gaps:
         if self._open.pop(place, None) is not None:
             self._close(place, when)
 
+    def covered(self, place: Place) -> None:
+        """All that was missed is said again: there is no gap."""
+        if self._open.pop(place, None) is not None:
+            self._close(place, self._until[place])
+
     def settle(self, place: Place) -> None:
         """It says nothing again."""
         until = self._open.pop(place, None)
         if until is not None:
             self._close(place, until)
+
+    def until(self, place: Place) -> float | None:
+        """Until when it was heard, as far as that is kept (seconds since the epoch); None: it never was."""
+        return self._until.get(place)
 
     def missed(self, place: Place, when: float) -> bool:
         """Whether what was said then, and is said again on our return, may not have been heard."""

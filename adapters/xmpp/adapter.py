@@ -71,7 +71,15 @@ class XmppAdapter:
         self._intake = Intake(core, self._stream.pause, self._mark)
         self._sightings = Sightings(core.presence)
         taken = partial(self._intake.drained, PAGE_WITHIN)
-        self._attended = Attended(core, self._queries, self._settings.nick, self._rooms, taken)
+        self._attended = Attended(
+            core,
+            self._queries,
+            self._settings.nick,
+            self._rooms,
+            taken,
+            put=self.emit,
+            longest=self._settings.say_gaps_beyond,
+        )
         rooms = self._rooms
         for member in core.members():
             if member.place.native not in rooms:
@@ -101,6 +109,7 @@ class XmppAdapter:
                 ("intake", self._intake.run()),
                 ("stream", self._stream.run()),
                 ("clock", self._tick()),
+                ("notes", self._attended.note(lambda: self._up)),
                 *self._people.tasks(),
             )
         ]
@@ -109,6 +118,7 @@ class XmppAdapter:
     async def stop(self) -> None:
         """See `bridge.contract.Adapter`. Everybody of ours leaves their rooms."""
         self._attended.end()
+        notes = self._attended.notes()
         if self._up:
             self._attended.leave()
             self._people.showing.farewell()
@@ -117,6 +127,7 @@ class XmppAdapter:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._core.accept(remember=notes)
         self._lost(Reason.SERVICE_UNAVAILABLE, "the bridge is stopping")
 
     def capabilities(self, place: Place, speaker: Person, voice: Voice) -> Capabilities:
@@ -251,7 +262,13 @@ class XmppAdapter:
         """The stream is gone."""
         self._up = False
         self._attended.end()
-        self._lost(Reason.REMOTE_SERVER_TIMEOUT, "the connection to the XMPP server is lost")
+        silent = self._stream.silent_for
+        # A server that has just been asked for a word, and gave none, may have been away all the time.
+        self._lost(
+            Reason.REMOTE_SERVER_TIMEOUT,
+            "the connection to the XMPP server is lost",
+            silent if silent > self._stream.silence else 0.0,
+        )
         self._core.offline(failure)
 
     # What rooms and the dispatcher do through us
@@ -338,6 +355,7 @@ class XmppAdapter:
             known=known,
             heard=self._core.recall(memory.heard(place.native)).get(memory.heard(place.native)),
             sight=self._sightings,
+            reach=self._attended.reach(place),
         )
 
     def _find(self, place: Place) -> Room:
@@ -354,8 +372,8 @@ class XmppAdapter:
         except ValueError:
             return False
 
-    def _lost(self, reason: Reason, text: str) -> None:
-        self._attended.lost(reason, text)
+    def _lost(self, reason: Reason, text: str, silent_for: float = 0.0) -> None:
+        self._attended.lost(reason, text, silent_for)
         self._people.closed(reason, text)
 
     def _present(self, jid: str, room: str | None) -> bool:

@@ -17,6 +17,7 @@ from adapters.xmpp.naming import ARCHIVE, Naming
 from adapters.xmpp.outbound import ask_archive
 from adapters.xmpp.presence import read_time
 from adapters.xmpp.queries import Queries
+from adapters.xmpp.reach import Reach
 from bridge.model.result import Reason
 
 log = structlog.get_logger(__name__)
@@ -108,6 +109,7 @@ class Recalling(Protocol):
     jid: str
     pages: Pages
     naming: Naming
+    reach: Reach
 
     def recall(self, line: Line) -> None:
         """A line of the archive."""
@@ -127,7 +129,7 @@ class Archive:
         position = self._room.naming.position
         if position:
             try:
-                await self._follow(sender, position, None)
+                await self._follow(sender, position, None, whole=True)
             except Refused as refused:
                 if refused.error.reason is not Reason.ITEM_NOT_FOUND:
                     raise
@@ -141,10 +143,13 @@ class Archive:
         """Everything from then on (seconds since the epoch). Raises as `read`."""
         await self._follow(sender, None, start)
 
-    async def _follow(self, sender: str, after: str | None, start: float | None) -> None:
+    async def _follow(self, sender: str, after: str | None, start: float | None, *, whole: bool = False) -> None:
         lines = 0
         while True:
             page = await self._room.pages.ask(self._queries, sender, after=after, start=start)
+            if whole:
+                self._room.reach.whole()
+                whole = False
             for line in page.lines:
                 self._room.recall(line)
             lines += len(page.lines)

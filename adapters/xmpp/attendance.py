@@ -10,6 +10,7 @@ from adapters.xmpp.archive import Archive
 from adapters.xmpp.errors import Refused, join_refused
 from adapters.xmpp.nicks import candidates
 from adapters.xmpp.queries import Queries, features
+from adapters.xmpp.reach import Before
 from adapters.xmpp.rooms import Room
 from bridge.backoff import HALF, Backoff
 from bridge.contract import SendError
@@ -88,6 +89,7 @@ class Attendance:
                 described = await self._describe()
                 since, self._from = self._since(), None
                 behind = since is not None and self.archived
+                self.room.reach.ask(self._before(since))
                 if behind or not described:
                     self.room.held.hold()
                 await self._enter(since, history=not behind)
@@ -133,6 +135,8 @@ class Attendance:
             if not self.room.bot_gone.is_set():
                 await self.reenter(since)
                 return False
+        else:
+            self.room.reach.end()
         return True
 
     async def reenter(self, since: float) -> None:
@@ -154,13 +158,18 @@ class Attendance:
         return self._from is not None
 
     def _since(self) -> float | None:
+        since = self.room.reach.since(self._last_seen())
         if self._from is not None:
-            return self._from
-        last_seen = self._last_seen()
+            return self._from if since is None else min(self._from, since - OVERLAP)
         # A first join asks for nothing; and where a puppet observes, nothing was missed.
-        if last_seen is None or self.room.observer is not None:
+        if since is None or self.room.observer is not None:
             return None
-        return last_seen - OVERLAP
+        return since - OVERLAP
+
+    def _before(self, since: float | None) -> Before:
+        if since is not None:
+            return Before.ARCHIVE if self.archived else Before.HISTORY
+        return Before.NOTHING if self.room.observer is not None else Before.FIRST
 
     async def _describe(self) -> bool:
         """Have the room say what it offers; false if it does not, which leaves what is known of it as it is.

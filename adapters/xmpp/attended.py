@@ -1,6 +1,7 @@
 """The configured rooms of one attachment, and the bot's attendance in each for as long as the stream lasts."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
@@ -10,9 +11,13 @@ from adapters.xmpp.attendance import OVERLAP, Attendance
 from adapters.xmpp.history import judge
 from adapters.xmpp.own import Own
 from adapters.xmpp.queries import Queries
+from adapters.xmpp.reach import Reach
 from adapters.xmpp.rooms import Room
 from bridge.contract import Core, Part, SendError
+from bridge.gaps import PREFIX as GAPS
+from bridge.gaps import Gaps
 from bridge.model.address import Place
+from bridge.model.event import Event
 from bridge.model.result import Reason, Receipt
 
 log = structlog.get_logger(__name__)
@@ -33,8 +38,15 @@ class Attended:
         nick: str,
         rooms: dict[str, Room],
         taken: Callable[[], Awaitable[None]],
+        *,
+        put: Callable[[Event], None],
+        longest: float,
     ) -> None:
-        """`taken` returns when the core has taken in what was reported."""
+        """`taken` returns when the core has taken in what was reported. `put` gets what was not heard, longer than
+        `longest` seconds, as `bridge.gaps.Gaps` has it."""
+        places = [member.place for member in core.members()]
+        self._gaps = Gaps(places, core.recall(GAPS), put, longest=longest, now=time.time)
+        self._reaches = {place.native: Reach(place, self._gaps, core.recall()) for place in places}
         self.rooms = rooms
         self._core = core
         self._queries = queries
@@ -80,10 +92,30 @@ class Attended:
         self._attending.clear()
         self._attendances.clear()
 
-    def lost(self, reason: Reason, text: str) -> None:
-        """The stream is gone: what waits for the rooms' answers is in doubt."""
+    def lost(self, reason: Reason, text: str, silent_for: float = 0.0) -> None:
+        """The stream is gone, and nothing was heard on it for that many seconds: what waits for the rooms' answers is
+        in doubt."""
         for room in self.rooms.values():
+            room.reach.lost(silent_for)
             room.lost(reason, text)
+
+    def reach(self, place: Place) -> Reach:
+        """How far back that room is heard."""
+        return self._reaches[place.native]
+
+    def notes(self) -> dict[str, str | None]:
+        """What is to be remembered of our attendance now, so that it is known after a crash."""
+        notes = self._gaps.beat()
+        for reach in self._reaches.values():
+            notes |= reach.notes()
+        return notes
+
+    async def note(self, connected: Callable[[], bool]) -> None:
+        """Have it remembered, as often as it changes, until cancelled. While not `connected`, nothing is heard."""
+        while True:
+            await self._gaps.due()
+            if connected() and (notes := self.notes()):
+                await self._core.accept(remember=notes)
 
     def leave(self) -> None:
         """Everybody of ours leaves."""

@@ -8,6 +8,8 @@ from bridge.model.address import Address, AddressError
 
 _PREFIX = "puppet "
 _HEARD = "heard "
+_NEWEST = "newest "
+_BEGINNING = "beginning "
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,16 @@ def prefix(room: str) -> str:
 def heard(room: str) -> str:
     """Under what it is remembered up to which line a room was heard."""
     return f"{_HEARD}{room}"
+
+
+def newest(room: str) -> str:
+    """Under what it is remembered when the newest line of its history was said."""
+    return f"{_NEWEST}{room}"
+
+
+def beginning(room: str) -> str:
+    """Under what it is remembered where our time in the room begins."""
+    return f"{_BEGINNING}{room}"
 
 
 def key(room: str, address: Address) -> str:

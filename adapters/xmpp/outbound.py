@@ -128,9 +128,10 @@ def enter(
     password: str | None,
     since: float | None,
     appearance: Appearance = PLAIN,
+    latest: int = 0,
 ) -> str:
-    """Entering a room (XEP-0045 section 7.2), with its history `since` then, none if that is None."""
-    history = '<history maxstanzas="0"/>' if since is None else f'<history since="{timestamp(since)}"/>'
+    """Entering a room (XEP-0045 section 7.2), with its history `since` then, or if that is None its `latest` lines."""
+    history = f'<history maxstanzas="{latest}"/>' if since is None else f'<history since="{timestamp(since)}"/>'
     key = f"<password>{escape(password)}</password>" if password is not None else ""
     payload = f'<x xmlns="http://jabber.org/protocol/muc">{history}{key}</x>'
     return _stanza("presence", sender, f"{room}/{nick}", stanza_id, "", payload + showing(appearance))

@@ -6,6 +6,7 @@ puppet while the bot cannot be there; what the room says to the others is not ev
 """
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -28,12 +29,15 @@ from adapters.xmpp.naming import ARCHIVE, Naming
 from adapters.xmpp.occupants import NICK_CHANGE, Occupants, cause_of
 from adapters.xmpp.own import Own, Owns
 from adapters.xmpp.presence import Appearance
+from adapters.xmpp.reach import Reach
 from adapters.xmpp.recognition import Recognition
 from adapters.xmpp.standing import GATEWAY, NOBODY, Mark
+from adapters.xmpp.subject import Subject
 from bridge.contract import SendError
+from bridge.gaps import Gaps
 from bridge.model.address import Address, Person, Place
 from bridge.model.event import HOPS, Cause, Event, Origin, Protection, PuppetGone, Roster, TopicSet
-from bridge.model.message import Content, Kick, Reaction, Text
+from bridge.model.message import Content, Kick, Message, Reaction, Text
 from bridge.model.result import Reason, Receipt
 
 log = structlog.get_logger(__name__)
@@ -45,8 +49,8 @@ _OTHER_NICK = "210"
 class Room:
     """See the module. `known` are our puppets there before a restart, each with its full JID.
 
-    `sight`, where there is one, is told what the people in the room show. `heard` is how far it was heard before a
-    restart, see `Naming`.
+    `sight`, where there is one, is told what the people in the room show. `heard` and `reach` are how far it was heard
+    before a restart.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Room:
         clock: Callable[[], float] = time.time,
         sight: Sight | None = None,
         heard: str | None = None,
+        reach: Reach | None = None,
     ) -> None:
         self.place, self.jid = place, place.native
         self.owns = Owns(Own(bot, None))
@@ -88,14 +93,13 @@ class Room:
         """What is not taken in before the room has told what it offers."""
         self.said: Recent[str, Receipt] = Recent()
         self.heard = clock()
-        self.topic: str | None = None
-        """The subject, as the room last told it."""
+        self.subject = Subject(self.jid, link, self.waiting)
+        self.reach = reach or Reach(place, Gaps([place], {}, link.emit, longest=math.inf, now=clock), {})
         self.meanwhile, self._link, self._clock, self._sight = Meanwhile(), link, clock, sight
         self._password = password
         self._ids = Known()
         self._in_history = self._shows_jids = False
         self._seen = 0.0
-        self._setting: dict[str, str] = {}
         self._recognition = Recognition(self.owns, domain, known)
 
     # What we do
@@ -119,7 +123,9 @@ class Room:
             self._seen = seen
             if since is not None:
                 self.reaches, self.oldest = since, None
-        self._link.write(outbound.enter(own.jid, self.jid, nick, _token("enter"), self._password, since, own.wears))
+        least = self.reach.latest if own is self.owns.bot and not self.meanwhile.is_kept else 0
+        token = _token("enter")
+        self._link.write(outbound.enter(own.jid, self.jid, nick, token, self._password, since, own.wears, least))
         self.owns.told(own, own.wears)
         return self.owns.ask(own, nick, gather=gather)
 
@@ -167,17 +173,7 @@ class Room:
 
     def set_subject(self, own: Own, text: str) -> asyncio.Future[Receipt]:
         """Set the subject; as `say`."""
-        if not own.present:
-            raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, f"not in the room {self.jid} at the moment")
-        if text == self.topic:
-            # Some services (Prosody) reflect only what changes.
-            done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-            done.set_result(Receipt())
-            return done
-        token = _token("subject")
-        self._link.write(outbound.subject(own.jid, self.jid, token, text))
-        self._setting[own.jid] = token
-        return self.waiting.add(token, self._clock())
+        return self.subject.set(own, text, self._clock())
 
     def sweep(self, *, last: bool) -> None:
         """Send away those of ours from before a restart whom nobody needs any more.
@@ -247,7 +243,7 @@ class Room:
     def recall(self, line: Line) -> None:
         """A line of the room's archive, in its order; subjects in it are none that stand."""
         if line.subject is None and line.stamp is not None:
-            self._said(line, line.stamp, history=True)
+            self.reach.again(line.stamp, partial(self._said, line, line.stamp, history=True))
 
     def _line(self, line: Line, now: float) -> None:
         history = self._in_history and line.stamp is not None
@@ -256,14 +252,19 @@ class Room:
             self._history_ended()
         if line.subject is not None:
             self._subject(line)
+        elif history and line.stamp is not None:
+            self.reach.again(line.stamp, partial(self._said, line, line.stamp, history=True))
         else:
-            self._said(line, line.stamp if history and line.stamp is not None else now, history=history)
+            self.reach.said(now, kept=isinstance(line.content, Message))
+            self._said(line, now, history=False)
 
     def _said(self, line: Line, when: float, *, history: bool) -> None:
         if history:
             self.oldest = when if self.oldest is None else min(when, self.oldest)
         native_id, weak = self.naming.name(line, when, known_until=self._seen if history else None)
-        if self._recognition.said_by_us(line) if history else self.owns.called(line.nick) is not None:
+        if history and self.reach.beginning.is_after(native_id, when):
+            self._link.ignored("said before we came", native_id)
+        elif self._recognition.said_by_us(line) if history else self.owns.called(line.nick) is not None:
             self._own_line(line, native_id)
         elif line.content is None and line.reactions is None:
             self._link.ignored(line.label, native_id)
@@ -297,6 +298,7 @@ class Room:
         self.observer = own
         self.observer_jid = own.jid if own is not None else ""
         if own is None:
+            self.reach.lost()
             self.held.drop()
             if self._sight is not None:
                 self._sight.cleared(self.jid)
@@ -341,6 +343,8 @@ class Room:
             )
             self._link.write(outbound.accept_defaults(own.jid, self.jid, _token("accept")))
         if gathered is not None and (own is self.owns.bot or self.observer is None):
+            if self.observer is None:
+                self.reach.begin(asked=own is self.owns.bot, covered=self.meanwhile.is_kept)
             self._observe(own)
             self._in_history = True
             self.held.do(partial(self._adopt, gathered))
@@ -444,8 +448,7 @@ class Room:
     def _persons_line(self, line: Line, native_id: str, when: float, history: bool) -> None:
         other = self._recognition.spoke(line.nick) if not history else None
         if other is not None:
-            # None of ours can have spoken under a nick that is not theirs yet.
-            self._person(other)
+            self._person(other)  # none of ours can have spoken under a nick that is not theirs yet
         if not line.nick and line.moderator is None:
             self._link.ignored("room notice", native_id)
             return
@@ -478,18 +481,15 @@ class Room:
         self._link.emit(Event(origin, self.place, sender, when, content, protection=protection, hops=hops))
 
     def _subject(self, line: Line) -> None:
-        text = line.subject.text if line.subject is not None else ""
-        initial = self._in_history
+        text, initial = line.subject.text if line.subject is not None else "", self._in_history
         own, by = self.owns.called(line.nick), self.occupants.get(line.nick)
-        self.topic = text
         person = by.person if by is not None else None
         self._link.emit(TopicSet(self.place, text, person, initial=initial, own=own is not None))
-        if own is not None and not initial:
-            # By who set it, for services need not reflect a subject with its id (Prosody does not).
-            self.waiting.confirm(self._setting.pop(own.jid, ""), Receipt(line.stanza_id))
+        self.subject.told(text, None if initial else own, Receipt(line.stanza_id))
         self._history_ended()
 
     def _history_ended(self) -> None:
+        self.reach.end()
         self._in_history = False
         self.naming.history_ended()
         if self.owns.bot.present:

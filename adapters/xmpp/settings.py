@@ -10,6 +10,12 @@ from adapters.xmpp import ids, nicks
 DEFAULT_PORT = 5347
 """Where servers listen for components (Prosody's default; XEP-0114 names none)."""
 
+SAY_GAPS_BEYOND = (
+    "Seconds. What was said in a room while we were not in it is read from its archive, else from its history; where"
+    " that does not reach back so far, and longer than this is missing, the other places are told for how long nothing"
+    " was heard."
+)
+
 _SERVER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/@]+)(?::(?P<port>[0-9]{1,5}))?")
 
 
@@ -53,6 +59,7 @@ class XmppSettings(BaseModel):
         default_factory=list,
         description="Other domains whose people belong to this server, besides the one that the component is part of.",
     )
+    say_gaps_beyond: float = Field(default=10.0, ge=0, le=86_400, description=SAY_GAPS_BEYOND)
 
     @field_validator("server")
     @classmethod

@@ -30,7 +30,8 @@ Connector = Callable[[Callable[[], asyncio.Protocol]], Awaitable[object]]
 CONNECT_WITHIN = 15.0
 """Seconds for the connection, and again for the handshake."""
 SILENCE = 60.0
-"""Seconds without a word from the server after which it is asked for one; after as many more, it is given up."""
+"""Seconds without a word from the server after which it is asked for one; after as many more, it is given up. The
+default of `Stream.silence`."""
 BUFFERED = 8 * 1024 * 1024
 """Bytes that may wait for the server to read them, before lanes have to wait instead."""
 PAUSES = (0.5, 60.0)
@@ -85,13 +86,19 @@ def tcp(host: str, port: int) -> Connector:
 class Stream:
     """Owns the connection. `run` is its task; everything else is called from the same event loop."""
 
-    def __init__(self, account: Account, listener: Listener, connector: Connector) -> None:
+    def __init__(self, account: Account, listener: Listener, connector: Connector, *, silence: float = SILENCE) -> None:
+        self.silence = silence
         self._account = account
         self._listener = listener
         self._connector = connector
         self._component: Component | None = None
         self._backoff = Backoff(*PAUSES, least=HALF)
         self._closing = False
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the server last said anything on the connection that is, or was."""
+        return time.monotonic() - self._component.heard if self._component is not None else 0.0
 
     @property
     def is_open(self) -> bool:
@@ -175,14 +182,14 @@ class Stream:
                 if now > deadline:
                     return "unreachable", "it does not answer the handshake"
                 pause = 0.5
-            elif now - component.heard > 2 * SILENCE:
+            elif now - component.heard > 2 * self.silence:
                 return "unreachable", "it has fallen silent"
             else:
-                if now - component.heard > SILENCE:
+                if now - component.heard > self.silence:
                     # To ourselves: it goes to the server and back, whatever else the server knows.
                     domain = self._account.domain
                     component.send_raw(outbound.ping(domain, domain, "alive"))
-                pause = SILENCE / 2
+                pause = self.silence / 2
             await asyncio.wait({component.finished}, timeout=pause)
         return component.finished.result()
 

@@ -56,6 +56,8 @@ class AccountAdapter:
         self._rooms: dict[str, Room] = {}
         self._identities = Identities(context.network, self._rooms, self._bot.__eq__, self._bot.__eq__)
         self._tasks: list[asyncio.Task[None]] = []
+        self._suspended: float | None = None
+        """Since when the session has no connection (`time.monotonic`)."""
 
     # Adapter
 
@@ -66,17 +68,31 @@ class AccountAdapter:
         self._intake = Intake(_Taking(core, self._stream), self._stream.pause)
         self._sightings = Sightings(core.presence)
         taken = partial(self._intake.drained, PAGE_WITHIN)
-        self._attended = Attended(core, self._queries, self._settings.nick, self._rooms, taken)
+        self._attended = Attended(
+            core,
+            self._queries,
+            self._settings.nick,
+            self._rooms,
+            taken,
+            put=self.emit,
+            longest=self._settings.say_gaps_beyond,
+        )
         rooms = self._rooms
         for member in core.members():
             jid = member.place.native
             # No domain is ours; whoever else is in the room, is a person.
             heard = core.recall(memory.heard(jid)).get(memory.heard(jid))
-            sight = self._sightings
-            rooms.setdefault(
-                jid,
-                Room(member.place, self, bot=self._bot, domain="", password=member.key, heard=heard, sight=sight),
+            room = Room(
+                member.place,
+                self,
+                bot=self._bot,
+                domain="",
+                password=member.key,
+                heard=heard,
+                sight=self._sightings,
+                reach=self._attended.reach(member.place),
             )
+            rooms.setdefault(jid, room)
         self._people = People(core, self, rooms, self._queries, bot=self._bot)
         responder = Responder(
             domain="",
@@ -93,12 +109,14 @@ class AccountAdapter:
                 ("intake", self._intake.run()),
                 ("stream", self._stream.run()),
                 ("clock", self._tick()),
+                ("notes", self._attended.note(lambda: self._stream.connected)),
             )
         ]
 
     async def stop(self) -> None:
         """See `bridge.contract.Adapter`. The bot leaves its rooms."""
         self._attended.end()
+        notes = self._attended.notes() if self._stream.connected else {}
         if self._stream.connected:
             self._attended.leave()
         await self._intake.drained(2.0)
@@ -106,6 +124,7 @@ class AccountAdapter:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._core.accept(remember=notes)
         self._lost(Reason.SERVICE_UNAVAILABLE, "the bridge is stopping")
 
     def capabilities(self, place: Place, speaker: Person, voice: Voice) -> Capabilities:
@@ -186,6 +205,7 @@ class AccountAdapter:
     def opened(self) -> None:
         """There is a new session: the bot shows itself and goes to its rooms, the core may begin."""
         log.info("connected", network=self._network, jid=self._bot)
+        self._suspended = None
         # With it the server gives us what was said while we were away (RFC 6121 section 8.5.2).
         self._stream.write("<presence/>")
         self._attended.begin()
@@ -193,6 +213,7 @@ class AccountAdapter:
 
     def resumed(self) -> None:
         """The session goes on, and the bot never left its rooms."""
+        self._suspended = None
         self._core.online()
         self._sightings.again()
 
@@ -206,12 +227,15 @@ class AccountAdapter:
 
     def suspended(self, failure: Failure) -> None:
         """The connection is gone, the session perhaps not: whatever waits, waits on."""
+        if self._suspended is None:
+            self._suspended = time.monotonic()
         self._core.offline(failure)
 
     def closed(self, failure: Failure) -> None:
         """The session is gone."""
         self._attended.end()
-        self._lost(Reason.REMOTE_SERVER_TIMEOUT, "the connection to the XMPP server is lost")
+        silent = time.monotonic() - self._suspended if self._suspended is not None else 0.0
+        self._lost(Reason.REMOTE_SERVER_TIMEOUT, "the connection to the XMPP server is lost", silent)
         self._sightings.forget()
         self._core.offline(failure)
 
@@ -246,8 +270,8 @@ class AccountAdapter:
         """As `bridge.contract.Core.written`."""
         return self._core.written(address)
 
-    def _lost(self, reason: Reason, text: str) -> None:
-        self._attended.lost(reason, text)
+    def _lost(self, reason: Reason, text: str, silent_for: float = 0.0) -> None:
+        self._attended.lost(reason, text, silent_for)
         self._people.lost(reason, text)
 
     async def _tick(self) -> None:

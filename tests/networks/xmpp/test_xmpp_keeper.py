@@ -14,6 +14,7 @@ from bridge.demo.servers import Prosody
 from bridge.keeper.client import BusyError, KeeperClient
 from bridge.model.address import Place, PlaceKind
 from bridge.model.event import Event, State
+from bridge.model.message import Gap
 from tests.networks.xmpp.xmpp_lab import NewClient, RecordingCore, in_rooms, part, person, say, settings
 from tests.unit.keeper.stage import attached, keeping
 
@@ -46,7 +47,7 @@ class Gateway:
     async def start(self, core: RecordingCore) -> XmppAdapter:
         self._client = await self._attached()
         context = Context("office", "http://127.0.0.1:1", Path(), self._client)
-        self._adapter = adapter = XmppAdapter(settings(self._prosody, DOMAIN), context)
+        self._adapter = adapter = XmppAdapter(settings(self._prosody, DOMAIN, say_gaps_beyond=0.0), context)
         await adapter.start(core)
         await in_rooms(adapter, core)
         return adapter
@@ -168,3 +169,4 @@ async def test_what_the_room_said_meanwhile_comes_in_order_and_once(
     ana.say(room, "after")
     await second.heard("after")
     assert second.texts() == [*texts, "after"]
+    assert not [item for item in second.items if isinstance(item, Event) and isinstance(item.content, Gap)]
