@@ -6,7 +6,7 @@ the order in which they take effect, states included: "bye" and the leaving afte
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -21,7 +21,7 @@ from bridge.model.address import Place
 from bridge.model.event import Event, PuppetGone, State, TopicSet
 from bridge.model.result import Failure, Reason
 from bridge.router import Router
-from bridge.store import Store, StoreError, conversations, events, states
+from bridge.store import Store, StoreError, archive, conversations, events, states
 from bridge.tasks import cancel, spawn
 
 log = structlog.get_logger(__name__)
@@ -57,6 +57,7 @@ class _Intake:
     refusals: list[tuple[Event, Failure]]
     keep: Keep
     done: asyncio.Future[None]
+    kept: Sequence[tuple[Event, str | None]] = ()
 
     @property
     def durable(self) -> bool:
@@ -82,10 +83,12 @@ class Journal:
         apply: Callable[[State], None],
         refuse: Callable[[Event, Failure], None],
         last_seen: dict[Place, float],
+        archive: Callable[[Iterable[Event]], Sequence[tuple[Event, str | None]]] = lambda events: (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`number` gives a delivery its number in its lane. After a commit, in the order of the items: `deliver` hands
-        a delivery to its lane, `apply` a state to its owner, `refuse` tells a sender that the event goes nowhere."""
+        a delivery to its lane, `apply` a state to its owner, `refuse` tells a sender that the event goes nowhere.
+        `archive` says which events are kept for longer, and under which room's name."""
         self._store = store
         self._router = router
         self._counts = counts
@@ -94,6 +97,7 @@ class Journal:
         self._apply = apply
         self._refuse = refuse
         self._last_seen = last_seen
+        self._archive = archive
         self._clock = clock
         self._pending: list[_Intake] = []
         self._wake = asyncio.Event()
@@ -153,7 +157,8 @@ class Journal:
                 refusals.append((event, route.refusal))
             deliveries += [Delivery(event, place, self._number(place)) for place in route.targets]
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        return _Intake(worked_out, deliveries, refusals, keep, done)
+        kept = self._archive({each.event.id: each.event for each in deliveries}.values())
+        return _Intake(worked_out, deliveries, refusals, keep, done, kept)
 
     async def _take_in(self, batch: list[_Intake]) -> None:
         try:
@@ -182,6 +187,7 @@ class Journal:
             items=(item,),
             deliveries=[each for each in intake.deliveries if each.event is item],
             refusals=[each for each in intake.refusals if each[0] is item],
+            kept=[each for each in intake.kept if each[0] is item],
         )
         try:
             new = await self._write([alone])
@@ -260,6 +266,7 @@ def _record(connection: Connection, batch: Sequence[_Intake], now: float) -> fro
         event = delivery.event
         if event.to is not None and event.id in new:
             conversations.note(connection, pair(event.sender.address, event.to), now)
+    archive.keep(connection, [each for intake in batch for each in intake.kept if each[0].id in new])
     for intake in batch:
         for item in intake.items:
             if not isinstance(item, Event):

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.admission import Admission
+from bridge.archive import Archive
 from bridge.breaker import Breaker
 from bridge.changes import Changes
 from bridge.config import Config, directory, names
@@ -33,7 +34,7 @@ from bridge.reconcile import Reconciler
 from bridge.reports import Reports
 from bridge.rosters import Rosters
 from bridge.router import Router
-from bridge.store import Store, StoreError, conversations, events, states, story
+from bridge.store import Store, StoreError, archive, conversations, events, states, story
 from bridge.supervisor import Supervisor
 from bridge.tasks import cancel, spawn
 from bridge.topics import Topics
@@ -182,6 +183,12 @@ class Service:
         )
         self._breaker = Breaker(time.monotonic, reports.looping)
         router = Router(self._config.rooms, Admission(rules, talks, self._breaker))
+        self._archive = Archive(
+            self._store,
+            self._config.archive,
+            room_of=lambda place: room.name if (room := router.room(place)) else None,
+            opted_out=await self._store.read(archive.opted_out),
+        )
         doubles = Doubles(router, rosters, self._adapters, self._is_online)
         reconciler = Reconciler(
             router,
@@ -208,6 +215,7 @@ class Service:
             apply=changes.apply,
             refuse=reports.refused,
             last_seen=await self._store.read(partial(events.last_seen, places=places)),
+            archive=self._archive.keeps,
         )
         known = names(self._config)
         for address in await self._store.read(partial(events.long_names, longer=LONG)):
@@ -314,6 +322,8 @@ class Service:
                 # A little at a time: whoever has something to write meanwhile comes in between.
                 while any(erased := await self._store.write(forget)):
                     log.info("erased", bodies=erased[0], events=erased[1])
+                while erased_kept := await self._archive.forget(now):
+                    log.info("erased from the archive", events=erased_kept)
                 forget_talks = partial(conversations.forget, before=now - self._config.keep_map)
                 if await self._store.write(forget_talks):
                     self._talks.keep(await self._store.read(conversations.known))

@@ -1,15 +1,16 @@
 """What keys mean for each other: networks that would collide, places that are bridged twice, patterns over people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from bridge.archive import Keeping
 from bridge.config.mistakes import guess
 from bridge.config.model import Attachment
-from bridge.config.schema import FEDERATED, PlaceSection, RulesSection
+from bridge.config.schema import FEDERATED, ArchiveSection, PlaceSection, RulesSection
 from bridge.config.shape import Loc
 from bridge.contract import Factory
 from bridge.directory import Directory
@@ -175,6 +176,14 @@ class Assembly:
             if network is not None and network not in networks:
                 words = f"no network is called {network!r}; " + guess(network, list(networks), "networks are")
                 self.problems.append((("rules", key, index), words))
+
+    def archive(self, section: ArchiveSection, rooms: Collection[str]) -> Keeping:
+        """What is kept of what was said; rooms to omit must be there."""
+        for index, name in enumerate(section.omit):
+            if name not in rooms:
+                words = f"no room is called {name!r}; " + guess(name, list(rooms), "rooms are")
+                self.problems.append((("archive", "omit", index), words))
+        return Keeping(section.keep, frozenset(section.omit), section.private)
 
     def admins(self, written: Sequence[str], found: Directory) -> tuple[Address, ...]:
         """The people who are told what an operator must know."""

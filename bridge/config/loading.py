@@ -146,6 +146,7 @@ class _Loading:
             "admins": assembly.admins(settings.admins, directory(networks)),
             "keep_bodies": settings.keep_bodies,
             "keep_map": settings.keep_map,
+            "archive": assembly.archive(settings.archive, settings.rooms),
             "log": settings.log,
             "keeper": settings.keeper,
         }

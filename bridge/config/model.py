@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from bridge.archive import KEEP_NOTHING, Keeping
 from bridge.config.schema import Http, Log
 from bridge.contract import Context, Factory
 from bridge.directory import Directory, Entry
@@ -48,6 +49,7 @@ class Config:
     keep_bodies: int
     keep_map: int
     log: Log
+    archive: Keeping = KEEP_NOTHING
     keeper: bool = True
     warnings: tuple[str, ...] = ()
 

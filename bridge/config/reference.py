@@ -47,7 +47,7 @@ def page(factories: Mapping[str, Factory]) -> str:
     parts = [INTRODUCTION, *_section("The top of the file", Base, skip=("rooms",))]
     parts.append("| `networks` | mapping | required | Networks by name: 1 to 16 lower-case letters and digits. |")
     parts.append("| `rooms` | mapping | `{}` | " + described(Base, "rooms") + " |")
-    for key in ("http", "rules", "log"):
+    for key in ("http", "rules", "archive", "log"):
         parts += _tree(f"`{key}`", key, models(fields_of(Base)[key].annotation)[0])
     for kind in sorted(factories):
         factory = factories[kind]

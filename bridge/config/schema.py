@@ -98,6 +98,17 @@ class RulesSection(Strict):
     )
 
 
+class ArchiveSection(Strict):
+    """What is kept of what was said, for `rialto export`. Without `keep`, nothing is."""
+
+    keep: Duration | None = Field(
+        default=None,
+        description="How long what was said is kept. Whoever asks the bot not to be kept is not (`archive off`).",
+    )
+    omit: list[str] = Field(default=[], description="Rooms of which nothing is kept, by name.")
+    private: bool = Field(default=False, description="Whether what people say to each other in private is kept, too.")
+
+
 class Log(Strict):
     """What Rialto writes to standard error. Message bodies and secrets are never logged."""
 
@@ -174,6 +185,7 @@ class Base(BaseSettings):
         default=7_776_000,
         description="How long is known which message is which on every network.",
     )
+    archive: ArchiveSection = ArchiveSection()
     keeper: bool = Field(
         default=True,
         description="Whether a small process beside Rialto holds the connections to IRC and XMPP servers, so that "

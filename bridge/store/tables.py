@@ -202,7 +202,26 @@ token = Table(
     Column("created", Float, nullable=False),
 )
 
-# Who does not want to be kept: what they say is not there to be exported.
+# What was said, for as long as the operator wants it kept (`archive.keep`): for `rialto export`, and nothing else.
+# Apart from the journal, whose rows are short-lived. `room` is the configured room's name, NULL for what was private.
+archive = Table(
+    "archive",
+    metadata,
+    Column("event_id", String(26), primary_key=True),
+    Column("network", String(16), nullable=False),
+    Column("native_id", Words, nullable=False),
+    Column("place", Words, nullable=False),
+    Column("room", Words),
+    Column("sender", Words, nullable=False),
+    Column("sender_name", Words, nullable=False),
+    Column("recipient", Words),
+    Column("when", Float, nullable=False, index=True),
+    Column("content", LargeBinary, nullable=False),
+    Index("ix_archive_native", "network", "native_id"),
+    Index("ix_archive_sender", "sender"),
+)
+
+# Who does not want to be kept: what they say is not in the archive.
 unkept = Table(
     "unkept",
     metadata,

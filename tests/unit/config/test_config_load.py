@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr
 
+from bridge.archive import Keeping
 from bridge.config import Config, Listen, load, names
 from bridge.contract import Context
 from bridge.model.address import Address, Place
@@ -212,3 +213,9 @@ def test_a_factory_model_that_allows_unknown_keys_does_not_open_the_file(tmp_pat
     path = write(tmp_path, "networks: {a: {kind: irc, server: x, sevrer: y}}")
     with pytest.raises(Exception, match=r"networks.a.sevrer: unknown key; did you mean 'server'\?"):
         load(path, {}, kinds)
+
+
+def test_nothing_is_archived_unless_it_is_said_for_how_long(tmp_path: Path) -> None:
+    assert loaded(tmp_path).archive == Keeping()
+    wanted = GOOD + "archive: {keep: 365d, omit: [lobby], private: true}\n"
+    assert loaded(tmp_path, wanted).archive == Keeping(365 * 86400, frozenset({"lobby"}), private=True)

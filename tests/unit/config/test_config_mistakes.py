@@ -246,13 +246,15 @@ ADDED: list[tuple[str, list[str]]] = [
             " *@example.org"
         ],
     ),
+    ("archive: {omit: [loby]}", ["config.yaml: archive.omit[0]: no room is called 'loby'; did you mean 'lobby'?"]),
+    ("archive: {keep: 3}", [f"config.yaml: archive.keep: {DURATION}"]),
     ("log: {level: verbose}", ["config.yaml: log.level: write 'debug', 'info', 'warning' or 'error'"]),
     ("netwroks: {}", ["config.yaml: netwroks: unknown key; did you mean 'networks'?"]),
     (
         "xyzzy: 1",
         [
             "config.yaml: xyzzy: unknown key; "
-            + "known are: admins, http, keep_bodies, keep_map, keeper, log, networks, rooms, rules, store"
+            + "known are: admins, archive, http, keep_bodies, keep_map, keeper, log, networks, rooms, rules, store"
         ],
     ),
     ("1: x", ["config.yaml: 1: line 1: YAML does not read this key as text; put it in quotes"]),

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from bridge.admission import Admission
+from bridge.archive import KEEP_NOTHING, Keeping
 from bridge.breaker import Breaker
 from bridge.config import Attachment, Config, Http, Listen, Log
 from bridge.contract import Adapter, Context
@@ -76,7 +77,9 @@ class LoopbackFactory:
         return ""
 
 
-def config(folder: Path, adapters: Mapping[str, Loopback], rules: Rules | None = None) -> Config:
+def config(
+    folder: Path, adapters: Mapping[str, Loopback], rules: Rules | None = None, archive: Keeping = KEEP_NOTHING
+) -> Config:
     return Config(
         path=folder / "config.yaml",
         store=store_url(folder),
@@ -93,12 +96,15 @@ def config(folder: Path, adapters: Mapping[str, Loopback], rules: Rules | None =
         keep_bodies=3600,
         keep_map=90 * 86400,
         log=Log(),
+        archive=archive,
     )
 
 
 @asynccontextmanager
-async def running(folder: Path, adapters: Mapping[str, Loopback], rules: Rules | None = None) -> AsyncIterator[Service]:
-    service = Service(config(folder, adapters, rules))
+async def running(
+    folder: Path, adapters: Mapping[str, Loopback], rules: Rules | None = None, archive: Keeping = KEEP_NOTHING
+) -> AsyncIterator[Service]:
+    service = Service(config(folder, adapters, rules, archive))
     stop = asyncio.Event()
     task = asyncio.create_task(service.run(stop))
     try:

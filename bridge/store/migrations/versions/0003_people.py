@@ -1,4 +1,4 @@
-"""what people decide for themselves: rules, subscriptions, tokens, and not to be kept."""
+"""what people decide for themselves: rules, subscriptions, tokens; what is kept of what they said."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -47,6 +47,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest"),
     )
     op.create_index("ix_token_owner", "token", ["owner"])
+    op.create_table(
+        "archive",
+        sa.Column("event_id", sa.String(26), nullable=False),
+        sa.Column("network", sa.String(16), nullable=False),
+        sa.Column("native_id", sa.String(), nullable=False),
+        sa.Column("place", sa.String(), nullable=False),
+        sa.Column("room", sa.String()),
+        sa.Column("sender", sa.String(), nullable=False),
+        sa.Column("sender_name", sa.String(), nullable=False),
+        sa.Column("recipient", sa.String()),
+        sa.Column("when", sa.Float(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("event_id"),
+    )
+    op.create_index("ix_archive_when", "archive", ["when"])
+    op.create_index("ix_archive_native", "archive", ["network", "native_id"])
+    op.create_index("ix_archive_sender", "archive", ["sender"])
     op.create_table(
         "unkept",
         sa.Column("owner", sa.String(), nullable=False),
