@@ -65,6 +65,7 @@ async def test_what_one_says_the_other_hears_from_a_puppet_of_that_name(
     assert seen.who.lower().rstrip("_`").startswith(name_of(source).lower()), seen
 
 
+@pytest.mark.conforms("RFC2779:5.4.2")
 async def test_every_line_comes_once_and_not_back_to_its_own_network(people: Cast, unique: str) -> None:
     texts = {source: [f"{unique} {source} {number}" for number in range(5)] for source in ALL}
     for source, lines in texts.items():
@@ -106,6 +107,7 @@ async def test_the_topic_follows(people: Cast, unique: str) -> None:
         await client.wait_for(kind=Sight.TOPIC, text=f"tea {unique}")
 
 
+@pytest.mark.conforms("RFC2779:5.4.8")
 async def test_a_reaction_and_an_edit_cross_as_a_readable_line(people: Cast, unique: str) -> None:
     room = people.matrix_rooms["crossing"]
     event = await people.matrix.say(room, f"teh line {unique}")
@@ -146,6 +148,7 @@ async def test_what_xml_forbids_does_not_end_the_component(people: Cast, unique:
     await people.irc.wait_for(text=f"still here {unique}")
 
 
+@pytest.mark.conforms("RFC2779:5.4.1", "RFC2779:5.4.8")
 async def test_a_line_of_20_kb_is_refused_to_irc_and_said_so_and_reaches_the_others(people: Cast, unique: str) -> None:
     text = unique + " " + "long " * 4000
     await people.matrix.say(people.matrix_rooms["crossing"], text)

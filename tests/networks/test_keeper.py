@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from bridge.demo.clients import IrcClient, Sight
@@ -159,6 +160,7 @@ async def say(client: IrcClient, channel: str, texts: Sequence[str], pause: floa
         await asyncio.sleep(pause)  # people do not type faster
 
 
+@pytest.mark.conforms("RFC2779:5.4.2")
 async def test_killed_amid_traffic_nobody_quits_and_every_line_arrives_once_in_order(
     gateway: Gateway, unique: str
 ) -> None:

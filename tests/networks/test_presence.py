@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from bridge.demo.clients import Sight
@@ -41,6 +42,7 @@ async def away_on_irc(people: Cast, nick: str, text: str) -> None:
         raise AssertionError("\n".join(people.irc.lines[-40:])) from None
 
 
+@pytest.mark.conforms("RFC2779:2.4.1", "RFC2779:2.4.2")
 async def test_away_on_irc_shows_on_a_roster_and_on_matrix(people: Cast) -> None:
     people.xmpp.subscribe(KESTREL_ON_XMPP)
     await people.xmpp.wait_for_presence("available", KESTREL_ON_XMPP)
@@ -67,6 +69,7 @@ async def test_away_on_matrix_shows_on_xmpp_and_irc(people: Cast) -> None:
     await away_on_irc(people, f"bo{WORD}", "reading")
 
 
+@pytest.mark.conforms("RFC2779:3.2.5", "RFC2779:4.4.2")
 async def test_who_leaves_the_network_goes_offline(people: Cast) -> None:
     since = len(people.xmpp.seen)
     await people.irc.quit("good night")

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from bridge.demo.clients import MatrixClient, Seen, Sight
@@ -45,6 +46,7 @@ def is_private(text: str) -> Callable[[Seen], bool]:
     return lambda seen: seen.kind is Sight.TEXT and seen.text == text and not seen.own
 
 
+@pytest.mark.conforms("RFC2779:2.4.3", "RFC2779:4.1.3", "RFC2779:5.4.4", "RFC2779:2.3.6")
 async def test_xmpp_to_irc_and_back(people: Cast, unique: str) -> None:
     people.xmpp.tell(KESTREL_ON_XMPP, f"psst {unique}")
     seen = await people.irc.wait_for(is_private(f"psst {unique}"))
@@ -54,6 +56,7 @@ async def test_xmpp_to_irc_and_back(people: Cast, unique: str) -> None:
     assert answer.sender.startswith(KESTREL_ON_XMPP)
 
 
+@pytest.mark.conforms("RFC2779:2.2.1", "RFC2779:4.1.3", "RFC2779:5.4.4")
 async def test_xmpp_to_matrix_and_back(people: Cast, unique: str) -> None:
     people.xmpp.tell(BO_ON_XMPP, f"psst {unique}")
     room = await invitation(people.matrix, ANA_ON_MATRIX)
@@ -66,6 +69,7 @@ async def test_xmpp_to_matrix_and_back(people: Cast, unique: str) -> None:
     assert (await people.matrix.wait_for(is_private(f"again {unique}"))).place == room
 
 
+@pytest.mark.conforms("RFC2779:5.4.4")
 async def test_matrix_to_irc_and_back(people: Cast, unique: str) -> None:
     room = await private_room(people.matrix, KESTREL_ON_MATRIX)
     await people.matrix.say(room, f"psst {unique}")
@@ -76,6 +80,7 @@ async def test_matrix_to_irc_and_back(people: Cast, unique: str) -> None:
     assert (answer.sender, answer.place) == (KESTREL_ON_MATRIX, room)
 
 
+@pytest.mark.conforms("RFC2779:5.4.4")
 async def test_matrix_to_xmpp_and_back(people: Cast, unique: str) -> None:
     room = await private_room(people.matrix, ANA_ON_MATRIX)
     await people.matrix.say(room, f"psst {unique}")
@@ -86,6 +91,7 @@ async def test_matrix_to_xmpp_and_back(people: Cast, unique: str) -> None:
     assert answer.sender == ANA_ON_MATRIX
 
 
+@pytest.mark.conforms("RFC2779:5.4.4")
 async def test_irc_to_xmpp_through_the_bot(people: Cast, unique: str) -> None:
     people.irc.say("rialto", f"ana{WORD}@localhost psst {unique}")
     seen = await people.xmpp.wait_for(is_private(f"psst {unique}"))
@@ -93,6 +99,7 @@ async def test_irc_to_xmpp_through_the_bot(people: Cast, unique: str) -> None:
     await people.irc.wait_for(lambda seen: seen.kind is Sight.NOTICE and seen.who == "rialto")
 
 
+@pytest.mark.conforms("RFC2779:5.4.4")
 async def test_irc_to_matrix_through_the_bot(people: Cast, unique: str) -> None:
     people.irc.say("rialto", f"@bo{WORD}:localhost psst {unique}")
     if not any(seen.kind is Sight.TEXT and seen.sender == KESTREL_ON_MATRIX for seen in people.matrix.seen):
@@ -101,6 +108,7 @@ async def test_irc_to_matrix_through_the_bot(people: Cast, unique: str) -> None:
     assert seen.sender == KESTREL_ON_MATRIX
 
 
+@pytest.mark.conforms("RFC2779:5.4.8")
 async def test_emotes_and_long_texts_cross_in_private_too(people: Cast, unique: str) -> None:
     words = " ".join([unique, *(f"word{number}" for number in range(150))])
     people.xmpp.tell(KESTREL_ON_XMPP, words)
@@ -111,17 +119,20 @@ async def test_emotes_and_long_texts_cross_in_private_too(people: Cast, unique: 
     assert (await people.irc.wait_for(text=f"waves {unique}", kind=Sight.EMOTE)).place == ""
 
 
+@pytest.mark.conforms("RFC2779:5.4.1", "RFC3860:3.4.1:2")
 async def test_nobody_by_that_nick_is_an_error_stanza(people: Cast, unique: str) -> None:
     sent = people.xmpp.tell(f"nobody{unique}%libera@{DOMAIN}", "hello?")
     error = await people.xmpp.wait_for(lambda seen: seen.kind is Sight.ERROR and seen.id == sent)
     assert error.sender.startswith(f"nobody{unique}%libera@")
 
 
+@pytest.mark.conforms("RFC2779:5.4.1")
 async def test_nobody_of_that_name_on_matrix_is_an_error_stanza(people: Cast, unique: str) -> None:
     sent = people.xmpp.tell(f"nobody{unique}%localhost%home@{DOMAIN}", "hello?")
     await people.xmpp.wait_for(lambda seen: seen.kind is Sight.ERROR and seen.id == sent)
 
 
+@pytest.mark.conforms("RFC2779:5.4.1")
 async def test_nobody_on_irc_is_a_notice_in_the_matrix_room(people: Cast, unique: str) -> None:
     room = await private_room(people.matrix, f"@_rialto_libera_nobody{unique}:localhost")
     await people.matrix.say(room, "hello?")
@@ -136,6 +147,7 @@ async def test_nobody_on_xmpp_is_a_notice_in_the_matrix_room(people: Cast, uniqu
     assert "not delivered" in notice.text.lower()
 
 
+@pytest.mark.conforms("RFC2779:5.4.1")
 async def test_nobody_elsewhere_is_a_notice_on_irc(people: Cast, unique: str) -> None:
     for address in (f"nobody{unique}@localhost", f"@nobody{unique}:localhost"):
         people.irc.say("rialto", f"{address} hello?")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 import pytest_asyncio
 
 from bridge.demo.clients import Client, Seen, Sight
@@ -65,6 +66,7 @@ def event(people: Cast, event_id: str, text: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.conforms("RFC2779:2.5.2", "RFC2779:5.4.2")
 async def test_a_transaction_sent_twice_gives_one_line_and_a_reused_id_loses_none(people: Cast) -> None:
     async with people.stage.rialto():
         await met(people)
@@ -125,6 +127,7 @@ async def test_stopped_in_the_middle_of_a_burst_everything_arrives_once_and_in_o
             assert heard == lines, f"{heard}\n{people.stage.log()}"
 
 
+@pytest.mark.conforms("RFC2779:5.4.2")
 async def test_killed_at_any_moment_what_was_accepted_from_matrix_or_a_room_arrives_once(people: Cast) -> None:
     texts = {name: [f"{name} {number}" for number in range(30)] for name in ("matrix", "xmpp")}
 

@@ -25,6 +25,7 @@ PUPPET = f"kestrel%libera@{DOMAIN}"
 
 @pytest.mark.parametrize("sender", [KESTREL, OURS.bot_id, "@_rialto_office_ana=40example.org:example.org"])
 @pytest.mark.parametrize("content", [TEXT, STAMPED], ids=["plain", "stamped"])
+@pytest.mark.conforms("RFC2779:2.3.4")
 async def test_an_event_by_one_of_ours_is_no_persons(sender: str, content: dict[str, object]) -> None:
     async with attached() as (standing, core):
         events = [
@@ -55,6 +56,7 @@ async def test_a_stamp_of_ours_on_a_strangers_event_confirms_nothing() -> None:
         "@_RIALTO_libera_kestrel:example.org",
     ],
 )
+@pytest.mark.conforms("RFC2779:5.1.1", "RFC2779:5.3.3")
 async def test_a_puppets_name_elsewhere_is_somebody_elses(sender: str) -> None:
     async with attached() as (standing, core):
         assert await standing.push(pdu("m.room.message", STAMPED, sender)) == 200
@@ -63,6 +65,7 @@ async def test_a_puppets_name_elsewhere_is_somebody_elses(sender: str) -> None:
 
 
 @pytest.mark.parametrize("sender", ["kestrel", "@", "@:example.org", "@a b:example.org\n", "", None, 5, "@a:b\0"])
+@pytest.mark.conforms("RFC2779:5.4.3")
 async def test_a_sender_that_is_none_is_nobody(sender: object) -> None:
     async with attached() as (standing, core):
         body = json.dumps({"events": [pdu("m.room.message", TEXT) | {"sender": sender}]}).encode()
@@ -72,6 +75,7 @@ async def test_a_sender_that_is_none_is_nobody(sender: object) -> None:
             assert not core.events()
 
 
+@pytest.mark.conforms("RFC2779:2.3.4")
 async def test_a_member_cannot_speak_of_another() -> None:
     """Whose membership changes is whom the state key names: ours go by the word of the homeserver, and by no display
     name."""
@@ -94,6 +98,7 @@ def texts(items: list[object]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("sender", [PUPPET, f"{PUPPET}/rialto", BOT, DOMAIN, f"{DOMAIN}/x", f"nobody@{DOMAIN}/x"])
 @pytest.mark.parametrize("kind", ["chat", "normal", "groupchat", "headline", "error"])
+@pytest.mark.conforms("RFC2779:2.3.4", "RFC2779:5.2.4")
 async def test_a_stanza_from_our_own_domain_is_nobodys(sender: str, kind: str) -> None:
     async with xmpp() as (_, core, server):
         for to in (f"bo%example.org@{DOMAIN}", BOT, DOMAIN, PUPPET):
@@ -107,6 +112,7 @@ async def test_a_stanza_from_our_own_domain_is_nobodys(sender: str, kind: str) -
         assert not [presence for presence in core.shown if str(presence.presentity.native).endswith(DOMAIN)]
 
 
+@pytest.mark.conforms("RFC2779:5.3.3")
 async def test_an_occupant_with_a_puppets_name_is_themself() -> None:
     async with xmpp() as (_, core, server):
         server.occupant("kestrel", jid="mallory@evil.org/x")
@@ -143,6 +149,7 @@ async def test_the_name_of_a_direct_message_is_its_address_whatever_it_says() ->
 
 
 @pytest.mark.parametrize("space", ["urn:xmpp:carbons:2", "urn:xmpp:forward:0", "urn:xmpp:mam:2"])
+@pytest.mark.conforms("RFC2779:5.4.3")
 async def test_a_forwarded_message_of_a_strangers_is_not_believed(space: str) -> None:
     """As CVE-2017-5589 and its kin: a copy in an envelope that anybody can write."""
     async with xmpp() as (_, core, server):
@@ -174,6 +181,7 @@ async def test_our_own_nick_a_server_and_services_are_no_people(source: str, mon
         assert [text for _, _, text in core.said()] == ["fence"]
 
 
+@pytest.mark.conforms("RFC2779:5.4.3", "RFC2779:5.1.12")
 async def test_tags_of_a_client_say_nothing_of_who_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     async with irc(monkeypatch) as (_, core, server):
         server.bot.say("@account=ana;+draft/reply=1;+rialto.org/part=01HZX-1-0 :kestrel!k@h PRIVMSG #vec :hi\r\n")

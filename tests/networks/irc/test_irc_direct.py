@@ -153,6 +153,7 @@ async def test_whom_nobody_can_write_to(server: IrcServer, crowd: Crowd, unique:
                 adapter.send(part(place, ana, "hello?"))
 
 
+@pytest.mark.conforms("RFC2779:2.3.6")
 async def test_whoever_takes_the_nick_next_does_not_get_the_words(server: IrcServer, crowd: Crowd, unique: str) -> None:
     here = member(f"#{unique}")
     kim = await crowd.connect(server.port, f"kim{unique}", here.place.native)
@@ -303,6 +304,7 @@ async def test_bots_are_not_bridged(inspircd: InspIRCd, crowd: Crowd, unique: st
         await bot.see(lambda line: line.command == "335" and line.param(1) == f"r{unique}", "our own bot mode")
 
 
+@pytest.mark.conforms("RFC3860:3.1:message", "RFC3860:3.4.2")
 async def test_hops_are_carried(inspircd: InspIRCd, crowd: Crowd, unique: str) -> None:
     here = member(f"#{unique}")
     kim = await crowd.connect(inspircd.port, f"kim{unique}", here.place.native, caps="message-tags")

@@ -56,6 +56,15 @@ async def tls_server(
     return server, cert
 
 
+@pytest.mark.conforms(
+    "RFC2779:2.5.1",
+    "RFC2779:2.5.3",
+    "RFC2779:5.2.1",
+    "RFC2779:5.4.6",
+    "RFC2779:5.4.7",
+    "RFC2779:5.1.4",
+    "RFC2779:5.3.1",
+)
 async def test_a_trusted_certificate(tls_server: tuple[TlsNgIRCd, Path], crowd: Crowd) -> None:
     server, cert = tls_server
     async with running(0, member("#tls"), server=f"ircs://localhost:{server.tls_port}", tls={"ca": str(cert)}) as (
@@ -70,12 +79,22 @@ async def test_a_trusted_certificate(tls_server: tuple[TlsNgIRCd, Path], crowd: 
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+@pytest.mark.conforms(
+    "RFC2779:2.5.1",
+    "RFC2779:2.5.3",
+    "RFC2779:5.2.1",
+    "RFC2779:5.4.6",
+    "RFC2779:5.4.7",
+    "RFC2779:5.1.4",
+    "RFC2779:5.3.1",
+)
 async def test_an_untrusted_certificate_or_name(tls_server: tuple[TlsNgIRCd, Path], host: str) -> None:
     server, cert = tls_server
     tls = {"ca": str(cert)} if host == "127.0.0.1" else {}
     assert "certificate is not trusted" in await refusal(f"ircs://{host}:{server.tls_port}", member("#tls"), tls=tls)
 
 
+@pytest.mark.conforms("RFC2779:2.5.4")
 async def test_a_certificate_that_is_not_looked_at(tls_server: tuple[TlsNgIRCd, Path]) -> None:
     server, _ = tls_server
     address = f"ircs://127.0.0.1:{server.tls_port}"

@@ -157,6 +157,7 @@ async def test_lines_fill_the_server_s_limit_exactly(server: IrcServer, crowd: C
             assert not refused.value.temporary
 
 
+@pytest.mark.conforms("RFC2779:5.4.1")
 async def test_refusals_come_back_with_a_reason(server: IrcServer, crowd: Crowd, unique: str) -> None:
     here = member(f"#{unique}")
     op = await crowd.connect(server.port, f"op{unique}", here.place.native)
@@ -249,6 +250,7 @@ async def test_a_restarted_server_is_found_again(
         assert core.onlines == 2
 
 
+@pytest.mark.conforms("RFC2779:3.2.4")
 async def test_what_was_under_way_when_the_server_died(new_ngircd: Callable[..., Awaitable[NgIRCd]]) -> None:
     server = await new_ngircd()
     here = member("#gone")

@@ -22,6 +22,7 @@ async def server(request: pytest.FixtureRequest, new_folder: Callable[[str], Pat
         yield running_server
 
 
+@pytest.mark.conforms("RFC2779:5.1.17", "RFC2779:5.1.18", "RFC2779:5.2.5", "RFC2779:5.2.6", "RFC2779:5.4.5")
 async def test_each_person_has_a_host_of_their_own(server: InspIRCd | NgIRCd, crowd: Crowd) -> None:
     kim = await crowd.connect(server.port, "kim", "#tea")
     await kim.oper()

@@ -53,6 +53,7 @@ async def refusal(nets: Mapping[str, Loopback], event: Event) -> Failure:
     return notice.failure
 
 
+@pytest.mark.conforms("RFC2779:2.3.6")
 async def test_a_private_message_goes_to_one_person_by_the_speakers_puppet(tmp_path: Path) -> None:
     nets = with_ana_at_home()
     async with running(tmp_path, nets):
@@ -103,6 +104,7 @@ async def test_people_in_configured_rooms_may_write_and_others_of_a_federation_m
         (Rules(dm_per_hour=0), Reason.NOT_ALLOWED),
     ],
 )
+@pytest.mark.conforms("RFC3860:3.4.1:3")
 async def test_rules_decide_who_starts(tmp_path: Path, rules: Rules, reason: Reason) -> None:
     nets = with_ana_at_home()
     async with running(tmp_path, nets, rules):
@@ -132,6 +134,7 @@ def test_the_limit_is_over_after_an_hour() -> None:
 
 
 @pytest.mark.parametrize("to", [Address("home", "bo"), Address("nowhere", "bo")])
+@pytest.mark.conforms("RFC2779:2.4.3", "RFC3860:3.4.1:2")
 async def test_there_is_nobody_on_ones_own_network_or_on_none(tmp_path: Path, to: Address) -> None:
     nets = with_ana_at_home()
     async with running(tmp_path, nets):
@@ -150,6 +153,7 @@ async def test_declared_bots_are_not_heard_at_all(tmp_path: Path) -> None:
         assert "join ana" not in libera.log
 
 
+@pytest.mark.conforms("RFC2779:5.4.1", "RFC3860:3.4.1:4")
 async def test_a_recipient_who_is_not_there_is_told_to_the_sender(tmp_path: Path) -> None:
     nets = with_ana_at_home()
     nets["libera"].meets = [SendError.permanent(Reason.ITEM_NOT_FOUND, "there is nobody called kestrel")]
@@ -159,6 +163,7 @@ async def test_a_recipient_who_is_not_there_is_told_to_the_sender(tmp_path: Path
         assert "Not delivered to kestrel on libera" in nets["home"].notices[-1].text
 
 
+@pytest.mark.conforms("RFC2779:4.2.1", "RFC3860:3.1:response")
 async def test_every_private_message_that_fails_is_told(tmp_path: Path) -> None:
     nets = with_ana_at_home()
     nets["libera"].answer = lambda part: SendError.permanent(Reason.RECIPIENT_UNAVAILABLE, "not online")
@@ -235,6 +240,7 @@ async def test_rooms_and_private_messages_keep_apart(tmp_path: Path) -> None:
 AWAY = Failure(Reason.SERVICE_UNAVAILABLE, "away")
 
 
+@pytest.mark.conforms("RFC2779:2.1.2")
 async def test_a_person_and_a_room_of_one_name_are_two(tmp_path: Path) -> None:
     nets = with_ana_at_home()
     async with running(tmp_path, nets):
@@ -257,6 +263,7 @@ async def test_a_lane_takes_up_only_what_is_for_its_own_kind_of_place(tmp_path: 
         await store.close()
 
 
+@pytest.mark.conforms("RFC3860:3.4.1:1")
 async def test_another_spelling_of_somebody_is_nobody(tmp_path: Path) -> None:
     class Folding(LoopbackFactory):
         def person(self, native: str, settings: object) -> str:

@@ -53,6 +53,7 @@ async def test_what_is_said_reaches_the_others_by_a_puppet_and_not_its_own_place
         assert nets["home"].sent == []
 
 
+@pytest.mark.conforms("RFC2779:2.5.2", "RFC2779:5.4.2")
 async def test_the_same_origin_is_taken_in_once(tmp_path: Path) -> None:
     nets = networks()
     async with running(tmp_path, nets):
@@ -178,6 +179,7 @@ async def test_a_kick_holds_over_a_restart(tmp_path: Path) -> None:
         assert nets["libera"].log == []
 
 
+@pytest.mark.conforms("RFC2779:4.2.1", "RFC2779:5.4.1", "RFC3860:3.1:response")
 async def test_a_permanent_failure_is_told_to_the_sender_and_the_lane_goes_on(tmp_path: Path) -> None:
     nets = networks()
     refuse = SendError.permanent(Reason.FORBIDDEN, "the channel is moderated")
@@ -224,6 +226,7 @@ async def test_what_was_in_flight_at_a_crash_is_asked_after_at_the_next_start(tm
         assert nets["libera"].sent == [], "what was confirmed elsewhere is not repeated there"
 
 
+@pytest.mark.conforms("RFC3860:3.4.1:4")
 async def test_without_asking_what_was_in_flight_is_sent_once_more_and_counted_uncertain(tmp_path: Path) -> None:
     nets = networks()
     nets["libera"].answer = lambda part: None
@@ -298,6 +301,7 @@ async def test_a_person_in_two_places_of_a_room_has_no_puppet_beside_them(tmp_pa
         assert "join Ana" not in nets["home"].log
 
 
+@pytest.mark.conforms("RFC2779:2.1.4")
 async def test_ownership_of_bare_domains_is_for_ever(tmp_path: Path) -> None:
     nets = networks()
     async with running(tmp_path, nets):
@@ -337,6 +341,7 @@ def test_parts_have_the_same_id_at_every_attempt_and_no_other() -> None:
         parse_part_id("something else")
 
 
+@pytest.mark.conforms("RFC2779:4.1.6")
 def test_content_survives_the_store() -> None:
     message = Message(Text("hi"), replaces="$1")
     assert codec.decode(codec.encode(message)) == message
