@@ -219,3 +219,11 @@ def test_nothing_is_archived_unless_it_is_said_for_how_long(tmp_path: Path) -> N
     assert loaded(tmp_path).archive == Keeping()
     wanted = GOOD + "archive: {keep: 365d, omit: [lobby], private: true}\n"
     assert loaded(tmp_path, wanted).archive == Keeping(365 * 86400, frozenset({"lobby"}), private=True)
+
+
+@pytest.mark.conforms("RFC2779:2.1.5")
+def test_any_number_of_networks(tmp_path: Path) -> None:
+    many = "".join(f"  net{number}:\n    kind: irc\n    server: irc://irc{number}.example\n" for number in range(1000))
+    config = loaded(tmp_path, GOOD.replace("rooms:", many + "rooms:"))
+    assert len(config.networks) == 1003
+    assert setting(config, "net999", "server") == "irc://irc999.example"
