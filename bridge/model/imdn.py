@@ -59,7 +59,7 @@ class Kind(StrEnum):
 
 
 class Status(StrEnum):
-    """What became of the message (section 11.1.7). FORBIDDEN hides that there was something to tell."""
+    """What became of the message (section 11.1). FORBIDDEN hides that there was something to tell."""
 
     DELIVERED = "delivered"
     FAILED = "failed"

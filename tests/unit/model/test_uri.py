@@ -35,7 +35,7 @@ LOCAL_PARTS = [
 ]
 
 
-@pytest.mark.conforms("RFC3922:3.1", "RFC3922:3.2", "RFC3860:A", "RFC3859:A")
+@pytest.mark.conforms("RFC3922:3", "RFC3860:A", "RFC3859:A")
 @pytest.mark.parametrize(("node", "local", "encoded"), LOCAL_PARTS)
 def test_jids_as_uris_and_back(node: str, local: str, encoded: str) -> None:
     for scheme in ("im", "pres"):
@@ -55,7 +55,7 @@ def test_uris_are_read_back(uri: Uri) -> None:
     assert Uri.parse(str(uri.bare)) == uri.bare
 
 
-@pytest.mark.conforms("RFC3922:3.1", "RFC3922:3.2")
+@pytest.mark.conforms("RFC3922:3")
 @settings(deadline=None)
 @given(TEXT, DOMAINS, SCHEMES)
 def test_jids_are_read_back(text: str, domain: str, scheme: Scheme) -> None:
@@ -64,7 +64,7 @@ def test_jids_are_read_back(text: str, domain: str, scheme: Scheme) -> None:
     assert Uri.from_jid(uri.jid(), scheme) == uri
 
 
-@pytest.mark.conforms("RFC3922:3.2")
+@pytest.mark.conforms("RFC3922:3")
 @settings(deadline=None)
 @given(TEXT, SCHEMES)
 def test_any_percent_encoding_is_read(text: str, scheme: Scheme) -> None:
@@ -94,7 +94,7 @@ def test_uris_of_others(text: str, uri: Uri) -> None:
     assert Uri.parse(text) == uri
 
 
-@pytest.mark.conforms("RFC3860:3.4.1:1")
+@pytest.mark.conforms("RFC3860:3.4.1")
 @pytest.mark.parametrize(
     "text",
     [

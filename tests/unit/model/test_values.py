@@ -6,14 +6,20 @@ from enum import Enum
 
 import pytest
 
-from bridge.model import address, event, message, presence, result, room
+from bridge.model import address, archive, event, imdn, message, presence, result, room, uri
 from bridge.model.address import Place
+from bridge.model.cpim import values as cpim
 from bridge.model.result import Failure, Reason, Receipt, Status
 from bridge.model.room import Direction, Member, Room
 
-MODULES = (address, event, message, presence, result, room)
+MODULES = (address, archive, cpim, event, imdn, message, presence, result, room, uri)
 VALUES = sorted(
-    {value for module in MODULES for _, value in inspect.getmembers(module, dataclasses.is_dataclass)},
+    {
+        value
+        for module in MODULES
+        for _, value in inspect.getmembers(module, inspect.isclass)
+        if dataclasses.is_dataclass(value)
+    },
     key=lambda value: str(value),
 )
 
