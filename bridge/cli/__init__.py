@@ -9,11 +9,13 @@ from bridge.cli.backup import backup
 from bridge.cli.check import check
 from bridge.cli.common import DISTRIBUTION, examples
 from bridge.cli.demo import demo
+from bridge.cli.export import export
 from bridge.cli.keeper import keeper
 from bridge.cli.registration import registration
 from bridge.cli.resolve import resolve
 from bridge.cli.run import run
 from bridge.cli.status import status
+from bridge.cli.verify import verify
 
 app = typer.Typer(
     name="rialto",
@@ -57,4 +59,12 @@ app.command(epilog=examples("rialto status", "rialto status --json", "rialto sta
 )
 app.command(epilog=examples("rialto keeper --folder rialto.db.keeper"))(keeper)
 app.command(epilog=examples("rialto backup /var/backups/rialto.db"))(backup)
+app.command(
+    epilog=examples(
+        "rialto export november --since 2026-11-01 --until 2026-12-01",
+        "rialto export lobby --room lobby --format jsonl",
+        "rialto export signed --sign key.pem --certificate certificate.pem",
+    )
+)(export)
+app.command(epilog=examples("rialto verify november", "rialto verify signed --trust certificate.pem"))(verify)
 app.command(epilog=examples("rialto demo", "rialto demo --once"))(demo)

@@ -1,5 +1,8 @@
 """What the commands share: exit codes, the configuration option, the way to end with words instead of a traceback."""
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
@@ -7,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.text import Text
 
 from bridge.config import Config, ConfigError, load
@@ -70,6 +74,14 @@ def console() -> Console:
     """Where tables go. As wide as it needs to be where nobody watches, so that nothing is cut for a program."""
     shown = Console(highlight=False, emoji=False)
     return shown if shown.is_terminal else Console(highlight=False, emoji=False, width=200)
+
+
+@contextmanager
+def steps(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Shows on standard error how far something long has come, where somebody watches. Call it with what was done."""
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.advance(task, done)
 
 
 def cell(text: str, style: str = "") -> Text:

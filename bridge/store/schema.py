@@ -17,14 +17,26 @@ def migrate(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
+    _known(connection, ScriptDirectory.from_config(config))
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreError(f"store: cannot be migrated: {error}") from error
+
+
+def check(connection: Connection) -> None:
+    """See that the tables are of this version's form, and change nothing. Raises `StoreError`."""
+    scripts = ScriptDirectory(str(Path(__file__).parent / "migrations"))
+    if _known(connection, scripts) != scripts.get_current_head():
+        raise StoreError("store: an older version of Rialto wrote it; start this one once, which brings it up to date")
+
+
+def _known(connection: Connection, scripts: ScriptDirectory) -> str | None:
+    """The form the tables have, None for a store without any. Raises `StoreError` for one that nobody knows yet."""
     found = MigrationContext.configure(connection).get_current_revision()
-    scripts = ScriptDirectory.from_config(config)
     if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
         raise StoreError(
             f"store: its schema ({found}) is newer than this version of Rialto knows ({scripts.get_current_head()}); "
             "install the version that wrote it, or restore a backup"
         )
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise StoreError(f"store: cannot be migrated: {error}") from error
+    return found
