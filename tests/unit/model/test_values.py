@@ -2,17 +2,48 @@
 
 import dataclasses
 import inspect
-from enum import Enum
+from enum import StrEnum
 
 import pytest
 
-from bridge.model import address, archive, event, imdn, message, presence, result, room, uri
+from bridge.model import (
+    address,
+    archive,
+    elements,
+    event,
+    imdn,
+    message,
+    presence,
+    result,
+    room,
+    rule,
+    subscription,
+    uri,
+    watcherinfo,
+)
 from bridge.model.address import Place
 from bridge.model.cpim import values as cpim
+from bridge.model.pidf import document
 from bridge.model.result import Failure, Reason, Receipt, Status
 from bridge.model.room import Direction, Member, Room
 
-MODULES = (address, archive, cpim, event, imdn, message, presence, result, room, uri)
+MODULES = (
+    address,
+    archive,
+    cpim,
+    document,
+    elements,
+    event,
+    imdn,
+    message,
+    presence,
+    result,
+    room,
+    rule,
+    subscription,
+    uri,
+    watcherinfo,
+)
 VALUES = sorted(
     {
         value
@@ -68,7 +99,7 @@ def test_results_are_spelled_as_in_cpim() -> None:
 
 def test_no_two_values_of_an_enum_are_spelled_alike() -> None:
     for module in MODULES:
-        for _, kind in inspect.getmembers(module, lambda value: inspect.isclass(value) and issubclass(value, Enum)):
+        for _, kind in inspect.getmembers(module, lambda value: inspect.isclass(value) and issubclass(value, StrEnum)):
             values = [member.value.lower() for member in kind.__members__.values()]
             assert len(set(values)) == len(values), kind
 
