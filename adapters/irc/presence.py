@@ -1,23 +1,30 @@
 """Presence as IRC knows it, on the network or not, away or not, and the common model's. Pure.
 
-The mapping is that of RFC 3863 and RFC 4480 as `rfc.md` of the project's research lays it out for IRC: a nick is one
-tuple, away is the RPID activity of that name, and its text a note without a language.
+The mapping is that of docs/presence.md: a nick is one tuple, away is the RPID activity of that name, and its text a
+note without a language.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from adapters.irc.markup import from_irc, to_irc
 from adapters.irc.people import Known
 from bridge.model.address import Address
-from bridge.model.presence import Activity, Basic, Presence, Tuple
+from bridge.model.presence import Absence, Activity, Basic, Presence, Tuple, absence, best, words
 from bridge.split import cut
 
 _TUPLE: Final = "irc"
 _NO_NOTE: Final = "*"
 """What IRCv3 pre-away has in place of a text where somebody is just not there."""
 
-_WORDS: Final = {Activity.BUSY: "Busy", Activity.VACATION: "On vacation", Activity.AWAY: "Away"}
-_OFFLINE: Final = "offline"
+_WORDS: Final[Mapping[Absence, str]] = {
+    Absence.NONE: "",
+    Absence.AWAY: "Away",
+    Absence.LONG: "Away for long",
+    Absence.BUSY: "Busy",
+    Absence.GONE: "offline",
+}
+"""What is said with AWAY where there is no text."""
 
 
 def online(address: Address, known: Known | None) -> Presence:
@@ -44,19 +51,10 @@ def away_text(presence: Presence, limit: int) -> str:
 
     Nothing known is as there: a network that hides presence makes nobody absent.
     """
-    if not presence.tuples:
+    found = best(presence)
+    if found is None:
         return ""
-    best = min(presence.tuples, key=_rank)
-    if best.basic is Basic.CLOSED:
-        return _OFFLINE
-    activity = next((each for each in _WORDS if each in best.activities), None)
-    if activity is None and best.idle_since is None:
-        return ""
-    words = next((text for _, text in best.notes if text.strip()), "")
-    return cut(to_irc(words).strip(), limit) or _WORDS[activity or Activity.AWAY]
-
-
-def _rank(each: Tuple) -> tuple[bool, float, float, int]:
-    """Open before closed, then the higher priority, the newer, the less busy."""
-    busy = 2 if Activity.BUSY in each.activities else len(each.activities) and 1
-    return each.basic is Basic.CLOSED, -(each.priority or 0), -(each.since or 0), busy
+    absent = absence(found)
+    if absent in (Absence.NONE, Absence.GONE):
+        return _WORDS[absent]
+    return cut(to_irc(words(presence, found)).strip(), limit) or _WORDS[absent]

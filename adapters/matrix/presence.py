@@ -6,17 +6,21 @@ declared and one that the homeserver noticed cannot be told apart, nor can an ow
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from adapters.matrix.markup import clean
 from bridge.model.address import Address
-from bridge.model.presence import Activity, Basic, Presence, Tuple
+from bridge.model.presence import Absence, Activity, Basic, Presence, Tuple, absence, best, words
 
 NOTE_LENGTH = 500
 """Characters of a text beside the presence; the rest is cut, both ways."""
 
 TUPLE_ID = "matrix"
 """Matrix tells of a user, not of their devices."""
+
+ACTIVE_FOR = 300.0
+"""Seconds after the last activity for which whoever is online is not idle: about as long as homeservers wait before
+they say ``unavailable``."""
 
 LONGEST_IDLE = 10 * 365 * 86400.0
 """Seconds; whoever is said to be idle for longer is idle for an unknown time."""
@@ -37,6 +41,24 @@ class Status:
 
 OFFLINE = Status("offline")
 
+_STATES: Final[Mapping[Absence, str]] = {
+    Absence.NONE: "online",
+    Absence.AWAY: "unavailable",
+    Absence.LONG: "unavailable",
+    Absence.BUSY: "unavailable",
+    Absence.GONE: "offline",
+}
+_WORDS: Final[Mapping[Absence, str]] = {Absence.LONG: "away for long", Absence.BUSY: "busy"}
+"""What is said instead of a text for what Matrix has no state for."""
+
+_READ: Final[Mapping[str, tuple[Basic, frozenset[Activity]]]] = {
+    "online": (Basic.OPEN, frozenset()),
+    "unavailable": (Basic.OPEN, frozenset({Activity.AWAY})),
+    "busy": (Basic.OPEN, frozenset({Activity.BUSY})),
+    "org.matrix.msc3026.busy": (Basic.OPEN, frozenset({Activity.BUSY})),
+    "offline": (Basic.CLOSED, frozenset()),
+}
+
 
 def presence_of(address: Address, content: Mapping[str, Any], now: float) -> Presence | None:
     """What a user shows, from the content of ``m.presence`` or the answer of the status endpoint.
@@ -44,21 +66,21 @@ def presence_of(address: Address, content: Mapping[str, Any], now: float) -> Pre
     None for what is no presence. `now` is in seconds since the epoch.
     """
     state = content.get("presence")
-    if state not in ("online", "unavailable", "offline", "busy", "org.matrix.msc3026.busy"):
+    if not isinstance(state, str) or state not in _READ:
         return None
-    activities = {"online": frozenset[Activity](), "offline": frozenset[Activity]()}.get(state)
-    if activities is None:
-        activities = frozenset({Activity.AWAY if state == "unavailable" else Activity.BUSY})
+    basic, activities = _READ[state]
     told = content.get("status_msg")
     # Cut before it is cleaned as well: no text is gone through that nobody will see.
     note = clean(told[: NOTE_LENGTH * 2]).strip()[:NOTE_LENGTH] if isinstance(told, str) else ""
     idle_since = None if content.get("currently_active") is True else _idle_since(content, now)
+    if state == "online" and idle_since is not None and now - idle_since < ACTIVE_FOR:
+        idle_since = None
     return Presence(
         address,
         (
             Tuple(
                 TUPLE_ID,
-                Basic.CLOSED if state == "offline" else Basic.OPEN,
+                basic,
                 activities,
                 (("", note),) if note else (),
                 idle_since=idle_since,
@@ -77,32 +99,9 @@ def _idle_since(content: Mapping[str, Any], now: float) -> float | None:
 
 def status_of(presence: Presence) -> Status:
     """What a puppet shows for a person: the best of their devices."""
-    if not presence.tuples:
+    found = best(presence)
+    if found is None:
         return OFFLINE
-    best = max(presence.tuples, key=_rank)
-    if best.basic is Basic.CLOSED:
-        state = "offline"
-    else:
-        state = "unavailable" if best.activities or best.idle_since is not None else "online"
-    return Status(state, _message(best))
-
-
-def _rank(device: Tuple) -> tuple[bool, float, float, int]:
-    """Open before closed, then the higher priority, the newer, the one that is least away."""
-    return (
-        device.basic is Basic.OPEN,
-        device.priority if device.priority is not None else 0.0,
-        device.since if device.since is not None else 0.0,
-        -len(device.activities),
-    )
-
-
-def _message(device: Tuple) -> str:
-    """The note without a language, else the first; else a word for what Matrix has no state for."""
-    notes = sorted(device.notes, key=lambda note: note[0] != "")
-    text = clean(notes[0][1]).strip()[:NOTE_LENGTH] if notes else ""
-    if text or device.basic is Basic.CLOSED:
-        return text
-    if Activity.BUSY in device.activities:
-        return "busy"
-    return "away for long" if Activity.VACATION in device.activities else ""
+    absent = absence(found)
+    text = clean(words(presence, found)).strip()[:NOTE_LENGTH]
+    return Status(_STATES[absent], text or _WORDS.get(absent, ""))

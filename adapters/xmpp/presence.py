@@ -1,8 +1,7 @@
 """Presence, purely: from a stanza to a tuple, and from what is known of somebody to what their puppet shows.
 
-The mapping is the one of RFC 3922 section 4 and RFC 8048 section 4, where these leave a choice as docs and tests say:
-``show`` away and xa are `Activity.AWAY`, dnd is `Activity.BUSY`; back, a vacation is xa, and whoever only is idle is
-away.
+The mapping is the one of RFC 3922 section 5 and RFC 8048, and where these leave a choice that of docs/presence.md: it
+has its tables in the model, for all networks. Whoever only is idle is away.
 """
 
 import math
@@ -12,30 +11,36 @@ from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
 from adapters.xmpp.standing import NOBODY, Mark
-from bridge.model.presence import Activity, Basic, Presence, Tuple
+from bridge.model.presence import (
+    DESCRIBED,
+    SHOWN,
+    Absence,
+    Activity,
+    Basic,
+    Presence,
+    Show,
+    Tuple,
+    absence,
+    best,
+    notes_of,
+)
 
 _DELAY = "{urn:xmpp:delay}delay"
 _IDLE = "{urn:xmpp:idle:1}idle"
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
 
+_DESCRIBED = {show.value: described for show, described in DESCRIBED.items()}
+
 NOTES, NOTE_CHARACTERS = 5, 1000
 """How many status texts of one presence are taken, and how long each may be."""
 ID_CHARACTERS = 100
 """How long a tuple's id gets at most. Resources may have 1023 bytes."""
 
-_ACTIVITIES = {
-    "away": frozenset({Activity.AWAY}),
-    "xa": frozenset({Activity.AWAY}),
-    "dnd": frozenset({Activity.BUSY}),
-}
-
-_WEIGHT = {Activity.BUSY: 4, Activity.VACATION: 2, Activity.AWAY: 1}
-
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """What a puppet shows. `show` is empty, ``away``, ``xa`` or ``dnd``; `notes` are pairs of language and text.
+    """What a puppet shows. `show` is empty or one of RFC 6121's four; `notes` are pairs of language and text.
 
     `priority` is as in the stanza; `idle_since` in seconds since the epoch; `mark` says in rooms whose stand-in it is.
     Not `available`: nothing else counts but the notes.
@@ -67,7 +72,8 @@ def read_time(text: str | None) -> float | None:
 def read_tuple(stanza: Element, tuple_id: str) -> Tuple:
     """What an available presence (RFC 6121 section 4.7) tells of one device. Whatever it holds, there is an answer."""
     namespace = stanza.tag.rpartition("}")[0]
-    show, priority, since, idle = "", None, None, None
+    described: tuple[frozenset[Activity], Show | None] = frozenset(), None
+    priority, since, idle = None, None, None
     notes: dict[str, str] = {}
     for child in stanza:
         space, _, name = child.tag.rpartition("}")
@@ -78,7 +84,7 @@ def read_tuple(stanza: Element, tuple_id: str) -> Tuple:
         elif space != namespace:
             continue
         elif name == "show":
-            show = (child.text or "").strip()
+            described = _DESCRIBED.get((child.text or "").strip(), described)
         elif name == "priority":
             priority = _priority((child.text or "").strip())
         elif name == "status" and (text := (child.text or "").strip()) and len(notes) < NOTES:
@@ -87,30 +93,20 @@ def read_tuple(stanza: Element, tuple_id: str) -> Tuple:
     return Tuple(
         tuple_id[:ID_CHARACTERS],
         Basic.OPEN,
-        _ACTIVITIES.get(show, frozenset()),
+        described[0],
         tuple(notes.items()),
         priority,
         since,
         idle,
+        show=described[1],
     )
 
 
 def _priority(text: str) -> float | None:
-    """RFC 3922 section 4.2: 0 to 127 become 0 to 1 by thousandths; what is negative must not be told."""
+    """RFC 3922 section 5.1.7: 0 to 127 become 0 to 1 by thousandths; what is negative must not be told."""
     if not text.isascii() or not text.isdigit() or len(text) > 3 or int(text) > 127:
         return None
     return math.floor(1000 * int(text) / 127) / 1000
-
-
-def best(presence: Presence) -> Tuple | None:
-    """The tuple that stands for the person where only one can be shown: open before closed, then the higher
-    priority, the newer, the least busy. None if nothing is known."""
-    return max(presence.tuples, key=_rank, default=None)
-
-
-def _rank(found: Tuple) -> tuple[bool, float, float, int]:
-    weight = sum(_WEIGHT[activity] for activity in found.activities)
-    return found.basic is Basic.OPEN, found.priority or 0.0, found.since or 0.0, -weight
 
 
 def appearance(presence: Presence) -> Appearance:
@@ -118,20 +114,18 @@ def appearance(presence: Presence) -> Appearance:
     found = best(presence)
     if found is None:
         return GONE
-    notes = tuple((language, text[:NOTE_CHARACTERS]) for language, text in found.notes[:NOTES] if text)
-    if found.basic is Basic.CLOSED:
+    notes = tuple((language, text[:NOTE_CHARACTERS]) for language, text in notes_of(presence, found)[:NOTES] if text)
+    absent = absence(found)
+    if absent is Absence.GONE:
         return Appearance(available=False, notes=notes)
-    show = ""
-    if Activity.BUSY in found.activities:
-        show = "dnd"
-    elif Activity.VACATION in found.activities:
-        show = "xa"
-    elif Activity.AWAY in found.activities or found.idle_since is not None:
-        show = "away"
-    return Appearance(True, show, notes, _stanza_priority(found.priority), found.idle_since)
+    show = found.show or SHOWN.get(absent)
+    return Appearance(
+        True, "" if show is None else show.value, notes, _stanza_priority(found.priority), found.idle_since
+    )
 
 
 def _stanza_priority(value: float | None) -> int:
+    """RFC 3922 section 5.2.13, the inverse of `_priority`: never negative, and 127 for 1 alone."""
     if value is None or not value > 0:
         return 0
     return 127 if value >= 1 else min(126, math.ceil(127 * value))

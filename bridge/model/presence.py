@@ -196,3 +196,9 @@ def _rank(device: Tuple) -> tuple[bool, float, float, int]:
 def notes_of(presence: Presence, device: Tuple) -> Notes:
     """What a device's user says: the notes with the device, else those of the person."""
     return device.notes or presence.notes
+
+
+def words(presence: Presence, device: Tuple) -> str:
+    """What a device's user says, where only one text can be shown: one without a language, else the first."""
+    said = [(language, text.strip()) for language, text in notes_of(presence, device) if text.strip()]
+    return min(said, key=lambda note: note[0] != "", default=("", ""))[1]

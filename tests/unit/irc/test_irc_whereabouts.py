@@ -70,7 +70,7 @@ def shown(
         ((shown(Activity.AWAY, note="tea"),), "tea"),
         ((shown(Activity.BUSY),), "Busy"),
         ((shown(Activity.BUSY, Activity.AWAY),), "Busy"),
-        ((shown(Activity.VACATION),), "On vacation"),
+        ((shown(Activity.VACATION),), "Away for long"),
         ((shown(idle=5.0),), "Away"),
         ((shown(Activity.AWAY, note=" \r\n\0 "),), "Away"),
         ((shown(Activity.AWAY, note="a\r\nQUIT :b"),), "a QUIT :b"),

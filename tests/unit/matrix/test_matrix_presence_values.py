@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from adapters.matrix.hearing import Heard
 from adapters.matrix.presence import NOTE_LENGTH, OFFLINE, Status, presence_of, status_of
 from bridge.model.address import Address
-from bridge.model.presence import Activity, Basic, Presence, Tuple
+from bridge.model.presence import Activity, Basic, Presence, Show, Tuple
 from tests.networks.matrix.support import RecordingCore
 from tests.unit.matrix.scenes import ANA, KESTREL, NOW, OURS
 from tests.unit.matrix.test_matrix_inbound import JSON
@@ -25,6 +25,7 @@ MINUTE = NOW // 60 * 60
     [
         ({"presence": "online", "currently_active": True, "last_active_ago": 5000}, Basic.OPEN, NONE, "", None),
         ({"presence": "online", "last_active_ago": 600_000}, Basic.OPEN, NONE, "", MINUTE - 600),
+        ({"presence": "online", "last_active_ago": 100_000, "currently_active": False}, Basic.OPEN, NONE, "", None),
         ({"presence": "unavailable", "status_msg": "tea"}, Basic.OPEN, AWAY, "tea", None),
         ({"presence": "unavailable", "last_active_ago": 0}, Basic.OPEN, AWAY, "", MINUTE),
         ({"presence": "offline", "status_msg": " bye\r\n"}, Basic.CLOSED, NONE, "bye", None),
@@ -63,6 +64,10 @@ def test_what_is_no_presence(content: dict[str, Any]) -> None:
         ([Tuple("a", Basic.OPEN, idle_since=NOW)], Status("unavailable")),
         ([Tuple("a", Basic.OPEN, BUSY)], Status("unavailable", "busy")),
         ([Tuple("a", Basic.OPEN, LONG)], Status("unavailable", "away for long")),
+        ([Tuple("a", Basic.OPEN, AWAY, show=Show.XA)], Status("unavailable", "away for long")),
+        ([Tuple("a", Basic.OPEN, show=Show.CHAT)], Status("online")),
+        ([Tuple("a", Basic.OPEN, frozenset({Activity.PERMANENT_ABSENCE}))], Status("offline")),
+        ([Tuple("a", Basic.OPEN, frozenset({Activity.MEETING, Activity.TRAVEL}))], Status("unavailable", "busy")),
         ([Tuple("a", Basic.OPEN, BUSY, (("de", "Sitzung"), ("", "meeting")))], Status("unavailable", "meeting")),
         ([Tuple("a", Basic.OPEN, notes=(("de", "Tee"), ("en", "tea")))], Status("online", "Tee")),
         ([Tuple("a", Basic.CLOSED, AWAY, (("", "gone"),))], Status("offline", "gone")),

@@ -16,14 +16,13 @@ from adapters.xmpp.presence import (
     PLAIN,
     Appearance,
     appearance,
-    best,
     in_room,
     read_tuple,
 )
 from adapters.xmpp.sightings import DEVICES, Sightings
 from adapters.xmpp.subscriptions import PER_PERSON, Subscription, Subscriptions, read
 from bridge.model.address import Address
-from bridge.model.presence import Activity, Basic, Presence, Tuple
+from bridge.model.presence import Activity, Basic, Presence, Show, Tuple, best
 from tests.unit.xmpp.folk import ANA, KESTREL, ME, presence
 from tests.unit.xmpp.muc import ROOM
 from tests.unit.xmpp.test_xmpp_inbound import ELEMENTS, element
@@ -38,9 +37,9 @@ CLOSED = Tuple("a", Basic.CLOSED)
     ("inner", "found"),
     [
         ("", OPEN),
-        ("<show>chat</show>", OPEN),
+        ("<show>chat</show>", replace(OPEN, show=Show.CHAT)),
         ("<show> away\n</show>", replace(OPEN, activities=AWAY)),
-        ("<show>xa</show>", replace(OPEN, activities=AWAY)),
+        ("<show>xa</show>", replace(OPEN, activities=AWAY, show=Show.XA)),
         ("<show>dnd</show>", replace(OPEN, activities=BUSY)),
         ("<show>nonsense</show>", OPEN),
         ("<show xmlns='urn:x'>dnd</show>", OPEN),
@@ -89,6 +88,9 @@ def test_any_presence_has_an_answer_and_is_bounded(stanza: Element, tuple_id: st
         ((replace(OPEN, activities=AWAY),), Appearance(show="away"), Appearance(show="away")),
         ((replace(OPEN, activities=VACATION),), Appearance(show="xa"), Appearance(show="xa")),
         ((replace(OPEN, activities=BUSY | AWAY),), Appearance(show="dnd"), Appearance(show="dnd")),
+        ((replace(OPEN, activities=AWAY, show=Show.XA),), Appearance(show="xa"), Appearance(show="xa")),
+        ((replace(OPEN, show=Show.CHAT),), Appearance(show="chat"), Appearance(show="chat")),
+        ((replace(OPEN, activities=frozenset({Activity.PERMANENT_ABSENCE})),), GONE, Appearance(show="xa")),
         (
             (replace(OPEN, idle_since=9.0),),
             Appearance(show="away", idle_since=9.0),
@@ -133,7 +135,7 @@ def test_priorities_come_back(priority: int) -> None:
 
 
 @given(
-    st.sampled_from(["", "away", "dnd"]),
+    st.sampled_from(["", "chat", "away", "xa", "dnd"]),
     st.lists(
         st.tuples(st.sampled_from(["", "en", "de-AT"]), st.text(min_size=1)), max_size=3, unique_by=lambda note: note[0]
     ),
@@ -145,7 +147,8 @@ def test_what_is_shown_is_seen(show: str, notes: list[tuple[str, str]], idle: fl
         outbound.appear("a@b/c", "d@e", shown).replace("<presence", "<presence xmlns='jabber:client'", 1)
     )
     found = read_tuple(stanza, "a")
-    assert found.activities == {"": NOTHING, "away": AWAY, "dnd": BUSY}[show]
+    assert found.activities == {"": NOTHING, "chat": NOTHING, "away": AWAY, "xa": AWAY, "dnd": BUSY}[show]
+    assert found.show == (show if show in ("chat", "xa") else None)
     kept = [language for language, _ in found.notes]
     assert kept == [language for language, text in notes if (stanza_text(stanza, language) or "").strip()]
     assert (found.idle_since is None) == (idle is None)

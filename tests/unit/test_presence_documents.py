@@ -1,0 +1,245 @@
+"""From XMPP to a presence document and back: RFC 3922 section 5, RFC 8048, RFC 4479."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from xml.etree.ElementTree import fromstring
+from xml.sax.saxutils import escape, quoteattr
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.xmpp import outbound
+from adapters.xmpp.presence import NOTES, appearance, read_tuple
+from bridge.model import pidf
+from bridge.model.address import Address
+from bridge.model.pidf import Document, PidfError, Service, UserInput
+from bridge.model.presence import Activity, Basic, Presence, Show, Tuple
+from tests.unit.model.documents import document
+from tests.unit.model.schemata import presence_schema
+from tests.unit.xmpp.folk import presence
+
+ANA = Address("office", "ana@xmpp.example")
+OPEN = Tuple("a", Basic.OPEN)
+WORDS = ["", "chat", "away", "xa", "dnd"]
+LANGUAGES = ["", "en", "de-AT", "zh-Hant", "x-klingon"]
+
+
+def over(known: Presence) -> Presence:
+    """What is left of a presence after it was a document, which is valid."""
+    written = pidf.dumps(known)
+    presence_schema().validate(written.decode())
+    return pidf.loads(written).presence(known.presentity)
+
+
+def stanza(show: str, priority: int | None, notes: list[tuple[str, str]], idle: str = "", delay: str = "") -> str:
+    """The inside of a presence stanza, as a client writes it."""
+    parts = [f"<show>{show}</show>" if show else "", "" if priority is None else f"<priority>{priority}</priority>"]
+    parts += [f"<status xml:lang={quoteattr(language)}>{escape(text)}</status>" for language, text in notes]
+    parts.append(f"<idle xmlns='urn:xmpp:idle:1' since='{idle}'/>" if idle else "")
+    parts.append(f"<delay xmlns='urn:xmpp:delay' stamp='{delay}'/>" if delay else "")
+    return "".join(parts)
+
+
+@pytest.mark.conforms("RFC3922:5.1.7", "RFC3922:5.2.13", "RFC3922:5.1.5", "RFC8048:5.2")
+@pytest.mark.parametrize("show", WORDS)
+def test_every_show_and_priority_comes_back(show: str) -> None:
+    """All 256 priorities, in one document. Those below zero are not mapped, and come back as none."""
+    devices = tuple(read_tuple(presence("", stanza(show, each, [])), f"r{each}") for each in range(-128, 128))
+    back = over(Presence(ANA, devices))
+    assert back.tuples == devices
+    for device, priority in zip(back.tuples, range(-128, 128), strict=True):
+        shown = appearance(Presence(ANA, (device,)))
+        assert (shown.available, shown.show, shown.priority) == (True, show, max(priority, 0))
+        assert (device.priority is None) == (priority < 0)
+
+
+@pytest.mark.conforms("RFC3922:5.1.7")
+@pytest.mark.parametrize(
+    ("priority", "written"), [(0, "0"), (1, "0.007"), (2, "0.015"), (13, "0.102"), (126, "0.992"), (127, "1")]
+)
+def test_the_priorities_of_the_rfc(priority: int, written: str) -> None:
+    device = read_tuple(presence("", stanza("", priority, [])), "a")
+    assert f'<contact priority="{written}">'.encode() in pidf.dumps(Presence(ANA, (device,)))
+
+
+@pytest.mark.conforms("RFC3922:5.2.13")
+def test_every_priority_of_a_document_has_one_of_a_stanza() -> None:
+    """None is negative, and the larger is never the smaller."""
+    shown = [appearance(Presence(ANA, (replace(OPEN, priority=each / 1000),))).priority for each in range(1001)]
+    assert (shown[0], shown[7], shown[8], shown[992], shown[999], shown[1000]) == (0, 1, 2, 126, 126, 127)
+    assert shown == sorted(shown)
+
+
+MICROSECONDS = st.integers(0, 7 * 10**15)
+MOMENTS = st.none() | MICROSECONDS.map(lambda each: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=each))
+STATUSES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\ufffe\uffff"))
+
+
+@pytest.mark.conforms("RFC3922:5.1.1:b", "RFC3922:5.1.6", "RFC3922:5.2.11", "RFC8048:5.2:b")
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from(WORDS),
+    st.none() | st.integers(-128, 127),
+    st.lists(st.tuples(st.sampled_from(LANGUAGES), STATUSES), max_size=NOTES, unique_by=lambda note: note[0]),
+    MOMENTS,
+    MOMENTS,
+    st.text(min_size=1, max_size=20),
+)
+def test_every_stanza_comes_back(
+    show: str,
+    priority: int | None,
+    notes: list[tuple[str, str]],
+    idle: datetime | None,
+    delay: datetime | None,
+    resource: str,
+) -> None:
+    moments = [each.isoformat() if each else "" for each in (idle, delay)]
+    device = read_tuple(presence("", stanza(show, priority, notes, *moments)), resource)
+    known = Presence(ANA, (device,))
+    assert over(known) == known
+    shown = appearance(over(known))
+    assert shown.notes == tuple((language, text.strip()) for language, text in notes if text.strip())
+    assert shown.show == (show or ("away" if idle else ""))
+    again = outbound.appear("a@b/c", "d@e", shown).replace("<presence", "<presence xmlns='jabber:client'", 1)
+    assert read_tuple(fromstring(again), resource).notes == device.notes
+
+
+@pytest.mark.conforms("RFC3922:6.3.1")
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.builds(
+            lambda show, priority, name: read_tuple(presence("", stanza(show, priority, [])), name),
+            st.sampled_from(WORDS),
+            st.integers(-1, 3),
+            st.text(max_size=3),
+        )
+        | st.builds(lambda name: Tuple(name, Basic.CLOSED), st.text(max_size=3)),
+        min_size=1,
+        max_size=5,
+        unique_by=lambda device: device.id,
+    )
+)
+def test_many_devices_are_one_document(devices: list[Tuple]) -> None:
+    known = Presence(ANA, tuple(devices), (("en", "on the road"),))
+    assert over(known) == known
+
+
+@pytest.mark.conforms("RFC3922:5.1.1:a", "RFC3922:5.1.4", "RFC3922:5.1.9.2", "RFC2779:2.1.3", "RFC2779:3.1.1")
+def test_what_a_document_says_of_a_user() -> None:
+    known = Presence(ANA, (replace(OPEN, since=60.0), Tuple("b c", Basic.CLOSED)))
+    assert Document.of(known, "pres:ana@gw.example") == Document(
+        "pres:ana@gw.example",
+        (
+            Service("ID-a", Basic.OPEN, None, "im:ana@gw.example", timestamp=60.0),
+            Service("ID-b_20_c", Basic.CLOSED, None, "im:ana@gw.example"),
+        ),
+    )
+    assert Document.of(known).entity == "pres:ana%40xmpp.example@office"
+    assert Document.of(known).services[0].contact == "im:ana%40xmpp.example@office"
+
+
+@pytest.mark.conforms("RFC3922:6.3.2")
+def test_nothing_known_makes_no_document() -> None:
+    with pytest.raises(PidfError, match="nothing is known"):
+        pidf.dumps(Presence(ANA))
+    assert pidf.loads(document("<note>in Tokyo</note>")).presence(ANA) == Presence(ANA, (), (("", "in Tokyo"),))
+
+
+@pytest.mark.conforms("RFC3922:6.3.2", "RFC3922:5.2.11:a")
+def test_notes_without_a_tuple_make_nobody_appear() -> None:
+    shown = appearance(pidf.loads(document("<note>in Tokyo</note>")).presence(ANA))
+    assert (shown.available, shown.notes) == (False, ())
+
+
+@pytest.mark.conforms("RFC4479:3.2", "RFC4480:3.2")
+@pytest.mark.parametrize(
+    ("activities", "found", "show"),
+    [
+        ("<r:away/>", {Activity.AWAY}, "away"),
+        ("<r:meeting/><r:away/>", {Activity.MEETING, Activity.AWAY}, "dnd"),
+        ("<r:vacation/><r:meal/>", {Activity.VACATION, Activity.MEAL}, "xa"),
+        ("<r:working/>", {Activity.WORKING}, ""),
+        ("<r:unknown/>", set(), ""),
+        ("<r:lunch/>", {Activity.MEAL}, "away"),
+        ("<r:other>knitting</r:other>", set(), ""),
+    ],
+)
+def test_what_a_person_does_counts_for_open_devices(activities: str, found: set[Activity], show: str) -> None:
+    person = f'<dm:person id="p"><r:activities>{activities}</r:activities><dm:note>mine</dm:note></dm:person>'
+    known = pidf.loads(
+        document(
+            '<tuple id="a"><status><basic>open</basic></status></tuple>'
+            f'<tuple id="b"><status><basic>closed</basic></status></tuple>{person}'
+        )
+    ).presence(ANA)
+    assert [(each.id, each.activities) for each in known.tuples] == [("a", found), ("b", frozenset())]
+    assert known.notes == (("", "mine"),)
+    assert (appearance(known).show, appearance(known).notes) == (show, (("", "mine"),))
+
+
+@pytest.mark.conforms("RFC4480:3.2:a")
+def test_activities_have_their_time() -> None:
+    span = 'from="1970-01-01T00:01:00Z" until="1970-01-01T00:02:00Z"'
+    found = pidf.loads(
+        document(
+            '<tuple id="a"><status><basic>open</basic></status></tuple>'
+            f'<dm:person id="p"><r:activities {span}><r:meeting/></r:activities></dm:person>'
+        )
+    )
+    for at, holds in ((None, False), (59.0, False), (60.0, True), (119.0, True), (120.0, False)):
+        (device,) = found.presence(ANA, at).tuples
+        assert device.activities == (frozenset({Activity.MEETING}) if holds else frozenset())
+
+
+@pytest.mark.conforms("RFC3863:4.2.3", "RFC3863:4.3.3")
+@pytest.mark.parametrize(
+    ("inner", "bars"),
+    [
+        ('<r:activities><r:away/><x:how p:mustUnderstand="1"/></r:activities>', True),
+        ('<r:activities><r:away/></r:activities><x:how p:mustUnderstand="true"/>', True),
+        ("<r:activities><r:away/><x:how/></r:activities>", False),
+        ('<r:activities><r:away/><x:how p:mustUnderstand="0"/></r:activities>', False),
+        ('<r:activities><r:away/><x:how><x:why p:mustUnderstand="1"/></x:how></r:activities>', False),
+    ],
+)
+def test_what_must_be_understood_and_is_not_bars_what_holds_it(inner: str, bars: bool) -> None:
+    """And nothing else: the basic status is as it was."""
+    known = pidf.loads(
+        document(
+            '<tuple id="a"><status><basic>open</basic><x:s p:mustUnderstand="1"/></status>'
+            f'<x:t p:mustUnderstand="1"/></tuple><dm:person id="p">{inner}</dm:person>'
+        )
+    ).presence(ANA)
+    assert known.tuples == (replace(OPEN, activities=frozenset() if bars else frozenset({Activity.AWAY})),)
+
+
+@pytest.mark.conforms("RFC4480:3.14")
+@pytest.mark.parametrize(
+    ("service", "device"),
+    [
+        (Service("a", Basic.OPEN, user_input=UserInput(True, 5.0)), replace(OPEN, idle_since=5.0)),
+        (Service("a", Basic.OPEN, user_input=UserInput(False, 5.0)), OPEN),
+        (Service("a", Basic.OPEN, user_input=UserInput(True)), replace(OPEN, activities=frozenset({Activity.AWAY}))),
+        (Service("a", Basic.OPEN, Show.CHAT, user_input=UserInput(True)), replace(OPEN, show=Show.CHAT)),
+        (Service("a", Basic.CLOSED, user_input=UserInput(True)), Tuple("a", Basic.CLOSED)),
+    ],
+)
+def test_the_idle(service: Service, device: Tuple) -> None:
+    assert Document("pres:a@b", (service,)).presence(ANA).tuples == (device,)
+
+
+def test_devices_that_would_be_called_alike_keep_their_ids() -> None:
+    services = tuple(Service(each, Basic.OPEN) for each in ("a", "ID-a", "ID-b"))
+    known = Document("pres:a@b", services).presence(ANA)
+    assert [each.id for each in known.tuples] == ["a", "ID-a", "b"]
+
+
+def test_no_basic_status_is_no_device() -> None:
+    assert Document("pres:a@b", (Service("a"),)).presence(ANA) == Presence(ANA)
+
+
+def test_other_contacts_stay() -> None:
+    known = Presence(ANA, (replace(OPEN, contact="tel:+123"), replace(OPEN, id="b")))
+    assert over(known) == known
