@@ -61,10 +61,10 @@ GONE = Appearance(available=False)
 
 
 def read_time(text: str | None) -> float | None:
-    """Seconds since the epoch of a time as XEP-0082 writes it, None if it is none."""
+    """Seconds since the epoch of a time as XEP-0082 writes it, None if it is none or not of the years 1 to 9999."""
     try:
         when = datetime.fromisoformat(text or "")
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        return (when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
 

@@ -2,22 +2,28 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from xml.etree.ElementTree import fromstring
+from typing import Any
+from xml.etree.ElementTree import Element, fromstring
 from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.irc.people import Known
+from adapters.irc.presence import online
+from adapters.matrix.presence import presence_of
 from adapters.xmpp import outbound
 from adapters.xmpp.presence import NOTES, appearance, read_tuple
 from bridge.model import pidf
 from bridge.model.address import Address
 from bridge.model.pidf import Document, PidfError, Service, UserInput
 from bridge.model.presence import Activity, Basic, Presence, Show, Tuple
+from tests.unit.matrix.test_matrix_inbound import JSON
 from tests.unit.model.documents import document
 from tests.unit.model.schemata import presence_schema
 from tests.unit.xmpp.folk import presence
+from tests.unit.xmpp.test_xmpp_inbound import ELEMENTS, element
 
 ANA = Address("office", "ana@xmpp.example")
 OPEN = Tuple("a", Basic.OPEN)
@@ -243,3 +249,58 @@ def test_no_basic_status_is_no_device() -> None:
 def test_other_contacts_stay() -> None:
     known = Presence(ANA, (replace(OPEN, contact="tel:+123"), replace(OPEN, id="b")))
     assert over(known) == known
+
+
+# Whatever a network tells
+
+
+TIMES = st.sampled_from(["1970-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "20240101"])
+HOSTILE = st.lists(
+    ELEMENTS
+    | st.builds(
+        element,
+        st.sampled_from(["{urn:xmpp:idle:1}idle", "{urn:xmpp:delay}delay", "{jabber:component:accept}status"]),
+        st.fixed_dictionaries({"since": TIMES, "stamp": TIMES}),
+        st.none() | st.text(),
+        st.just([]),
+    ),
+    max_size=6,
+)
+
+
+@pytest.mark.conforms("RFC2779:3.1.1")
+@settings(deadline=None)
+@given(HOSTILE, st.text())
+def test_whatever_a_stanza_holds_there_is_a_document(children: list[Element], resource: str) -> None:
+    device = read_tuple(element("{jabber:component:accept}presence", {}, None, children), resource)
+    _like(Presence(ANA, (device,)))
+
+
+@pytest.mark.conforms("RFC2779:3.1.1")
+@settings(deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {"presence": st.sampled_from(["online", "unavailable", "offline", "busy"])},
+        optional={"status_msg": JSON, "last_active_ago": JSON | st.integers() | st.floats(), "currently_active": JSON},
+    ),
+    st.floats(0, 2e10),
+)
+def test_whatever_matrix_tells_there_is_a_document(content: dict[str, Any], now: float) -> None:
+    found = presence_of(ANA, content, now)
+    assert found is not None
+    _like(found)
+
+
+@pytest.mark.conforms("RFC2779:3.1.1")
+@settings(deadline=None)
+@given(st.booleans(), st.text())
+def test_whatever_irc_tells_there_is_a_document(away: bool, note: str) -> None:
+    _like(online(ANA, Known("kim", away=away, note=note)))
+
+
+def _like(known: Presence) -> None:
+    """A document says of each device what is known of it, but for characters that XML does not have."""
+    back = over(known)
+    for device, again in zip(known.tuples, back.tuples, strict=True):
+        assert replace(again, notes=()) == replace(device, notes=())
+        assert len(again.notes) <= len(device.notes)

@@ -54,6 +54,7 @@ CLOSED = Tuple("a", Basic.CLOSED)
         ("<idle xmlns='urn:xmpp:idle:1' since='1970-01-01T00:01:00Z'/>", replace(OPEN, idle_since=60.0)),
         ("<delay xmlns='urn:xmpp:delay' stamp='1970-01-01T00:02:00Z'/>", replace(OPEN, since=120.0)),
         ("<idle xmlns='urn:xmpp:idle:1' since='never'/>", OPEN),
+        ("<idle xmlns='urn:xmpp:idle:1' since='0001-01-01T00:00:00+23:59'/>", OPEN),
     ],
 )
 def test_what_a_device_shows(inner: str, found: Tuple) -> None:
