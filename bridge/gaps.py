@@ -36,29 +36,30 @@ class Gaps:
         self._longest = longest
         self._now = now
         self._until: dict[Place, float] = {}
+        self._first: dict[Place, float] = {}
         self._attended: set[Place] = set()
         self._since: dict[Place, float] = {}
         self._open: dict[Place, float] = {}
         self._changed = asyncio.Event()
         known = {f"{PREFIX}{place.native}": place for place in places}
         for key, value in recalled.items():
-            if key in known and (until := _seconds(value)) is not None:
-                self._until[known[key]] = until
+            until, _, first = value.partition(" ")
+            if key in known and (seconds := _seconds(until)) is not None:
+                self._until[known[key]] = seconds
+                # Who remembered this may not have known since when it is so.
+                self._first[known[key]] = _seconds(first) or 0.0
         self._stale = [key for key in recalled if key not in known]
 
-    def heard(self, place: Place, *, wait: bool = False) -> None:
+    def heard(self, place: Place, *, wait: bool = False, entered: float | None = None) -> None:
         """From now on, what is said in the place is heard. Nothing is told the first time ever.
 
-        `wait`: the network may say again what was missed; then `repeated` or `settle` has to follow.
+        `wait`: the network may say again what was missed; then `repeated` or `settle` has to follow. `entered` is when
+        it is so by the network's clock, if that is known.
         """
         if place in self._attended:
             self._since.pop(place, None)
             return
-        self._attended.add(place)
-        now, since = self._now(), self._until.get(place)
-        self._since.pop(place, None)
-        if since is not None:
-            self._since[place] = since
+        now, since = self._enter(place, entered)
         if since is not None and now - since > self._longest:
             if wait:
                 self._open[place] = now
@@ -66,6 +67,36 @@ class Gaps:
             self._put(_told(place, since, now))
         self._until[place] = now
         self._changed.set()
+
+    def resume(self, place: Place, *, entered: float | None = None) -> float | None:
+        """As `heard`, where the network can be asked for what was missed: from when on that is, None for nothing.
+
+        Until `caught_up` it counts as not heard, so that it is asked for again whatever happens meanwhile.
+        """
+        if place in self._attended:
+            return None
+        now, since = self._enter(place, entered)
+        if since is None:
+            self._until[place] = now
+            self._changed.set()
+        else:
+            self._open[place] = now
+        return since
+
+    def lost(self, place: Place, since: float, until: float) -> None:
+        """What was said in between was missed, and the network does not say it again."""
+        if until - since > self._longest:
+            self._put(_told(place, since, until))
+
+    def caught_up(self, place: Place) -> None:
+        """All that was asked for after `resume` has been put where what is heard goes."""
+        if self._open.pop(place, None) is not None:
+            self._until[place] = self._now()
+            self._changed.set()
+
+    def first(self, place: Place) -> float:
+        """When the place was heard for the first time ever; 0 where nobody remembers."""
+        return self._first.get(place, 0.0)
 
     def repeated(self, place: Place, when: float) -> None:
         """The network says again what was said from then on: only what was missed before is a gap."""
@@ -87,15 +118,23 @@ class Gaps:
         """Until when it was heard, as far as that is kept (seconds since the epoch); None: it never was."""
         return self._until.get(place)
 
-    def missed(self, place: Place, when: float) -> bool:
-        """Whether what was said then, and is said again on our return, may not have been heard."""
+    def missed(self, place: Place, when: float, overlap: float = 0.0) -> bool:
+        """Whether what was said then, and is said again on our return, may not have been heard. `overlap` is by how
+        many seconds `when` may be too early. What was said before the first time ever was never for us."""
         since = self._since.get(place)
-        return since is not None and when > since
+        return since is not None and when + overlap > since and when > self.first(place)
+
+    def _enter(self, place: Place, entered: float | None) -> tuple[float, float | None]:
+        self._attended.add(place)
+        now, since = self._now(), self._until.get(place)
+        self._since.pop(place, None)
+        if since is not None:
+            self._since[place] = since
+        self._first.setdefault(place, entered if entered is not None else now)
+        return now, since
 
     def _close(self, place: Place, until: float) -> None:
-        since = self._until[place]
-        if until - since > self._longest:
-            self._put(_told(place, since, until))
+        self.lost(place, self._until[place], until)
         self._until[place] = self._now()
         self._changed.set()
 
@@ -122,7 +161,9 @@ class Gaps:
             self._until[place] = now
         stale, self._stale = self._stale, []
         notes: dict[str, str | None] = dict.fromkeys(stale)
-        return notes | {f"{PREFIX}{place.native}": f"{self._until[place]:.3f}" for place in self._attended}
+        return notes | {
+            f"{PREFIX}{place.native}": f"{self._until[place]:.3f} {self.first(place):.3f}" for place in self._attended
+        }
 
 
 def _told(place: Place, since: float, until: float) -> Event:

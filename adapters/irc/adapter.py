@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -13,6 +13,7 @@ from adapters.irc.bot import Bot
 from adapters.irc.conversations import Conversations
 from adapters.irc.desk import Desk
 from adapters.irc.direct import Direct
+from adapters.irc.doubt import Doubt
 from adapters.irc.entry import fingerprint, make_route, readable_secrets, sts_policy
 from adapters.irc.ids import Minter, Places
 from adapters.irc.inbound import Scene, marked
@@ -30,6 +31,7 @@ from adapters.irc.protocol import events
 from adapters.irc.protocol.message import Source
 from adapters.irc.protocol.sts import PREFIX as STS
 from adapters.irc.protocol.sts import Told
+from adapters.irc.protocol.tracking import HOPS_TAG
 from adapters.irc.puppet import Puppet
 from adapters.irc.puppets import Puppets
 from adapters.irc.reception import Reception
@@ -42,7 +44,7 @@ from bridge.gaps import Gaps
 from bridge.model.address import Address, AddressError, Person, Place, PlaceKind
 from bridge.model.event import Protection
 from bridge.model.presence import Presence
-from bridge.model.result import Failure, Reason
+from bridge.model.result import Failure, Reason, Receipt
 from bridge.model.room import Member
 from bridge.split import cut
 
@@ -106,6 +108,7 @@ class IrcAdapter:
             owner=self._owner,
         )
         loop = asyncio.get_running_loop()
+        self._doubt = Doubt(self._bot, self._puppets)
         self._intake = Intake(core, self._choke, self._mark)
         self._conversations = Conversations(self._bot.fold, time.time)
         self._whereabouts = Whereabouts(
@@ -163,6 +166,8 @@ class IrcAdapter:
             direct=self._direct,
             partners=self._conversations.partners,
             gaps=self._gaps,
+            last_seen=core.last_seen,
+            crashed=core.crashed,
         )
         self._spawn(self._bot.run(), "bot")
         self._spawn(self._intake.run(), "intake")
@@ -180,8 +185,8 @@ class IrcAdapter:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._desk.stop()
+        self._intake.remember(notes)
         await self._intake.drain()
-        await self._core.accept(remember=notes)
         await self._policy.kept()
 
     # Sending
@@ -205,7 +210,15 @@ class IrcAdapter:
         if connection is None or not connection.ready or channel not in connection.session.channels:
             who = "the bot" if part.voice is Voice.BOT else "the puppet"
             raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, f"{who} is not in {channel}", self._come_back(part))
-        return connection.say(channel, manner, text, tags=tags(part), key=part.id)
+        return self._doubt.mark(part, connection.say(channel, manner, text, tags=tags(part), key=part.id))
+
+    def rechecks(self, place: Place) -> bool:
+        """Whether the server keeps what is said there, with our ids."""
+        return self._doubt.can_ask(place)
+
+    async def recheck(self, parts: Sequence[Part]) -> Mapping[str, Receipt]:
+        """See `bridge.contract.Rechecking`."""
+        return await self._doubt.ask(parts)
 
     # People
 
@@ -392,7 +405,7 @@ class IrcAdapter:
         no tags, the nick must do.
         """
         connection = self._bot.connection
-        tagged = connection is not None and "message-tags" in connection.session.caps.enabled
+        tagged = connection is not None and connection.session.sends_tag(HOPS_TAG)
         if tagged and said.hops is None:
             return False
         nick = self._bot.fold(said.source.nick)
@@ -422,7 +435,7 @@ class IrcAdapter:
         while True:
             await self._gaps.due()
             if notes := self._gaps.beat():
-                await self._core.accept(remember=notes)
+                self._intake.remember(notes)
 
     async def _housekeeping(self) -> None:
         loop = asyncio.get_running_loop()

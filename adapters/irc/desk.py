@@ -2,20 +2,23 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 import structlog
 
 from adapters.irc.bot import Bot
+from adapters.irc.catchup import OVERLAP, CatchUp
 from adapters.irc.direct import Direct
 from adapters.irc.ids import Places
-from adapters.irc.inbound import Heard, Ignored, Scene, timestamp, translate
+from adapters.irc.inbound import Heard, Ignored, Scene, translate
 from adapters.irc.link.connection import Connection, Ending
 from adapters.irc.nicks import OwnNicks
 from adapters.irc.observer import PATIENCE, Observation
 from adapters.irc.protocol import events
 from adapters.irc.protocol.events import Manner
 from adapters.irc.protocol.message import Source
+from adapters.irc.protocol.servertime import timestamp
 from adapters.irc.puppet import Puppet
 from adapters.irc.puppets import Puppets
 from adapters.irc.reception import Reception
@@ -30,9 +33,6 @@ QUIET: Final = 30.0
 
 REPEATED_WITHIN: Final = 5.0
 """Seconds that a server may take to begin to repeat what was said."""
-
-OVERLAP: Final = 60.0
-"""Seconds by which the server's clock may differ from ours."""
 
 RESOLUTION: Final = 1.0
 """Seconds. Servers cut the times of what they repeat to whole ones."""
@@ -59,6 +59,8 @@ class Desk:
         direct: Direct,
         partners: Callable[[Address], Iterable[str]],
         gaps: Gaps,
+        last_seen: Callable[[Place], float | None],
+        crashed: Callable[[BaseException], None],
     ) -> None:
         self._scene = scene
         self._own = own
@@ -73,7 +75,8 @@ class Desk:
         self._loop = asyncio.get_running_loop()
         self._observations: dict[Place, Observation[Event | State]] = {}
         for member in self._places:
-            self._observations[member.place] = Observation(put)
+            self._observations[member.place] = Observation(partial(self._hear, member.place))
+        self._catchup = CatchUp(gaps, tell=self._again, put=put, last_seen=last_seen, crashed=crashed)
         self._awaited: dict[Place, Address | None] = {}
         self._timers: dict[Place, asyncio.TimerHandle] = {}
 
@@ -87,7 +90,8 @@ class Desk:
         return observation.holder if observation else None
 
     def stop(self) -> None:
-        """No more timers."""
+        """No more timers, and nothing more of what was said before."""
+        self._catchup.stop()
         for timer in self._timers.values():
             timer.cancel()
 
@@ -98,10 +102,10 @@ class Desk:
         match event:
             case events.Registered():
                 self._own.claim(connection.session.me, None)
-            case events.Joined(channel, own=True):
+            case events.Joined(channel, own=True, when=when):
                 self._own.claim(connection.session.me, None)
                 if place := self._places.find(channel):
-                    self._attend(place, connection)
+                    self._attend(place, connection, when)
                     self._observations[place].begin(_BOT)
                     self._arm(place)
             case events.NickChanged(source, own=True):
@@ -174,7 +178,7 @@ class Desk:
     # Observing
 
     def _report(self, reader: Puppet | str, connection: Connection, event: events.Event) -> None:
-        if isinstance(event, events.Said) and event.history and not self._was_missed(event):
+        if isinstance(event, events.Said) and event.history and not self._was_missed(connection, event):
             return
         if reader == _BOT or any(observation.reads(reader) for observation in self._observations.values()):
             for item in translate(event, self._scene.over(secure=connection.session.secure, origin=connection.origin)):
@@ -183,23 +187,42 @@ class Desk:
                 elif reader == _BOT:
                     self._count([item])
 
-    def _attend(self, place: Place, connection: Connection) -> None:
-        """Somebody reports from the place from now on. Where channels can keep what was said (mode +H), that may be yet
-        to come, after the names."""
+    def _hear(self, place: Place, item: Event | State) -> None:
+        """Something was heard by who reports from the place."""
+        if not self._catchup.holds(place, item):
+            self._put(item)
+
+    def _again(self, connection: Connection, said: events.Said) -> None:
+        """We asked what was said before, and it was this."""
+        for item in translate(said, self._scene.over(secure=connection.session.secure, origin="")):
+            if isinstance(item, Heard):
+                self._put(item.item)
+            else:
+                self._count([item])
+
+    def _attend(self, place: Place, connection: Connection, when: str = "") -> None:
+        """Somebody reports from the place from now on, as of `when` by the server's clock. What was missed is asked for
+        if it can be. Where channels can keep what was said (mode +H), it may come by itself, after the names."""
+        entered = timestamp(when, 0.0) or None
+        if connection.session.caps.history:
+            self._catchup.begin(place, connection, entered)
+            return
+        self._catchup.give_up(place)
         keeps = "H" in connection.session.isupport.get("CHANMODES", "")
-        self._gaps.heard(place, wait=keeps)
+        self._gaps.heard(place, wait=keeps, entered=entered)
         if keeps:
             self._loop.call_later(REPEATED_WITHIN, self._gaps.settle, place)
 
-    def _was_missed(self, said: events.Said) -> bool:
-        """Whether what is repeated to us may be new. What has an id is known again by that."""
+    def _was_missed(self, connection: Connection, said: events.Said) -> bool:
+        """Whether what is repeated to us unasked may be new. What has an id is known again by that."""
         place = self._places.find(said.target)
         when = timestamp(said.when, 0.0)
         if place is None:
             return False
-        self._gaps.repeated(place, when)
-        if self._gaps.missed(place, when + (OVERLAP if said.msgid else RESOLUTION)):
-            return True
+        if not connection.session.caps.history:
+            self._gaps.repeated(place, when)
+            if self._gaps.missed(place, when, OVERLAP if said.msgid else RESOLUTION):
+                return True
         self._ignored("known history", said.msgid)
         return False
 
@@ -249,6 +272,7 @@ class Desk:
 
     def _end(self, place: Place, puppet: Puppet) -> None:
         self._observations[place].end(puppet)
+        self._catchup.halt(place, puppet.connection)
         self._watch(puppet)
         self._arm(place)
 
@@ -257,6 +281,9 @@ class Desk:
         observation = self._observations[place]
         was = observation.reads(reader)
         observation.end(reader)
+        source = reader.connection if isinstance(reader, Puppet) else self._bot.connection
+        if source is not None:
+            self._catchup.halt(place, source)
         if isinstance(reader, Puppet):
             self._watch(reader)
         deputy = self._puppets.inside(place.native, besides=reader)
@@ -265,8 +292,8 @@ class Desk:
             self._awaited[place] = _whose(reader)
             self._begin(place, deputy, tentative=True)
         if was and observation.vacant:
-            connection = reader.connection if isinstance(reader, Puppet) else self._bot.connection
-            silent = connection.silent_for if connection is not None else 0.0
+            self._catchup.drop(place)
+            silent = source.silent_for if source is not None else 0.0
             # A connection that is idle may have been dead for as long.
             self._gaps.unheard(place, silent if silent > QUIET else 0.0)
         self._arm(place)

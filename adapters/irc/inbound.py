@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from adapters.irc.ids import Places
 from adapters.irc.markup import from_irc
@@ -10,6 +9,7 @@ from adapters.irc.nicks import Own, is_service
 from adapters.irc.protocol import events
 from adapters.irc.protocol.events import Manner
 from adapters.irc.protocol.message import Source
+from adapters.irc.protocol.servertime import timestamp
 from bridge.model import event as model
 from bridge.model.address import Address, Person, Place, PlaceKind
 from bridge.model.event import Cause, Event, Origin, Protection, State
@@ -66,17 +66,6 @@ class Scene:
     def person(self, nick: str) -> Person:
         """Whoever bears the nick, spelled so."""
         return Person(self.address(nick), nick, self.stands_for(nick))
-
-
-def timestamp(tag: str, otherwise: float) -> float:
-    """A ``time`` tag (IRCv3 server-time) in seconds since the epoch; `otherwise` for none that can be read."""
-    if not tag:
-        return otherwise
-    try:
-        parsed = datetime.fromisoformat(tag)
-        return parsed.timestamp() if parsed.tzinfo is not None else otherwise
-    except (ValueError, OverflowError, OSError):
-        return otherwise
 
 
 def translate(told: events.Event, scene: Scene) -> Iterator[Heard | Ignored]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from bridge.contract import Core
@@ -22,6 +22,7 @@ class Intake:
         self._choke = choke
         self._choked = False
         self._items: deque[Event | State] = deque()
+        self._notes: dict[str, str | None] = {}
         self._wake = asyncio.Event()
 
     def put(self, item: Event | State) -> None:
@@ -31,6 +32,11 @@ class Intake:
         if len(self._items) > HIGH and not self._choked:
             self._choked = True
             self._choke(True)
+
+    def remember(self, notes: Mapping[str, str | None]) -> None:
+        """Have something remembered durably, never before what was reported until now is durable."""
+        self._notes.update(notes)
+        self._wake.set()
 
     def touch(self) -> None:
         """Something was heard, of which there may be nothing to report."""
@@ -47,19 +53,21 @@ class Intake:
 
     async def drain(self) -> None:
         """Hand on what waits, when `run` has ended."""
-        while self._items:
+        while self._items or self._notes:
             await self._hand_on()
 
     async def _hand_on(self) -> None:
         durable = self._mark()
-        batch = list(self._items)
+        batch, notes = list(self._items), self._notes
         self._items.clear()
+        self._notes = {}
         try:
-            if batch:
-                await self._core.accept(*batch)
+            if batch or notes:
+                await self._core.accept(*batch, remember=notes)
         except asyncio.CancelledError:
             # Whether it became durable is unknown; what has an id of the network is recognised if it comes again.
             self._items.extendleft(reversed(batch))
+            self._notes = notes | self._notes
             raise
         durable()
         if self._choked and len(self._items) < LOW:

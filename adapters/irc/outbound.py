@@ -2,7 +2,7 @@
 
 from adapters.irc.markup import to_irc
 from adapters.irc.protocol.events import Manner
-from adapters.irc.protocol.tracking import HOPS_TAG
+from adapters.irc.protocol.tracking import HOPS_TAG, PART_TAG
 from bridge.contract import Part, SendError
 from bridge.model.message import MessageKind
 from bridge.model.result import Reason
@@ -20,4 +20,4 @@ def spoken(part: Part) -> tuple[Manner, str]:
 
 def tags(part: Part) -> dict[str, str]:
     """The client-only tags that go with the part, where the server passes them on."""
-    return {HOPS_TAG: str(part.hops)}
+    return {HOPS_TAG: str(part.hops), PART_TAG: part.id}

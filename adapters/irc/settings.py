@@ -60,8 +60,8 @@ class IrcSettings(BaseModel):
     flood: Flood = Flood()
     long_text: LongText = LongText()
     say_gaps_beyond: Annotated[float, Field(ge=0, le=86_400)] = 10.0
-    """Seconds. What is said in a channel while none of our connections is there, nobody can tell afterwards; longer
-    than this, and the room is told that nothing was heard, and for how long."""
+    """Seconds. What is said in a channel while none of our connections is there, nobody can tell afterwards where the
+    server keeps nothing; longer than this, and the room is told that nothing was heard, and for how long."""
     tls: Tls = Tls()
     sasl: Sasl | None = None
     nickserv: NickServ | None = None

@@ -40,6 +40,14 @@ class Ending:
     again: bool = False
 
 
+HISTORY_WITHIN: Final = 60.0
+"""Seconds that a page of a channel's history may take, flood control included."""
+
+
+PAGE: Final = 1000
+"""Lines that are kept of a page, however many the server sends. Whoever asks goes on after the last of them."""
+
+
 class Connection:
     """From dialling to the end. What the session tells goes to `on_event`, at once and in order, but for what became
     of the lines that were sent, which goes into their futures."""
@@ -63,6 +71,7 @@ class Connection:
         self._tokens = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Receipt]] = {}
         self._keys: dict[int, str] = {}
+        self._pages: dict[int, list[events.Said]] = {}
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._ending: Ending | None = None
         self.session = Session(profile, self._loop.time)
@@ -148,6 +157,29 @@ class Connection:
             raise SendError.permanent(Reason.POLICY_VIOLATION, str(error)) from error
         self.flush()
         return future
+
+    async def history(self, which: str, channel: str, selector: str, limit: int) -> list[events.Said]:
+        """Lines of a channel's history, in order: see `Sender.history`. They are told to nobody else.
+
+        Raises `SendError`, permanent where the server refuses.
+        """
+        if not self.ready:
+            raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, "the connection is not ready")
+        token, future = self._future()
+        lines = self._pages[token] = []
+        try:
+            async with asyncio.timeout(HISTORY_WITHIN):
+                self.session.history(token, which, channel, selector, limit)
+                self.flush()
+                await future
+        except LocalProtocolError as error:
+            raise SendError.passing(Reason.RESOURCE_CONSTRAINT, str(error)) from error
+        except TimeoutError:
+            raise SendError.passing(Reason.REMOTE_SERVER_TIMEOUT, "the server does not tell its history") from None
+        finally:
+            del self._pages[token]
+            future.cancel()
+        return lines
 
     def quit(self, reason: str) -> None:
         """Say good-bye; the server closes the connection then. Does nothing if that is under way."""
@@ -296,6 +328,9 @@ class Connection:
     def _tell(self, told: Iterable[Event]) -> None:
         for event in told:
             match event:
+                case events.Said(asked=int(token)):
+                    if (page := self._pages.get(token)) is not None and len(page) < PAGE:
+                        page.append(event)
                 case events.Delivered(token, msgid):
                     self._settle(token, Receipt(msgid or None))
                 case events.Refused(token):

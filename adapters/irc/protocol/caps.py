@@ -11,6 +11,7 @@ BOT_WANTS: Final = frozenset(
         "batch",
         "cap-notify",
         "chghost",
+        "draft/chathistory",
         "echo-message",
         "extended-join",
         "extended-monitor",
@@ -32,6 +33,7 @@ PUPPET_WANTS: Final = frozenset(
         "batch",
         "cap-notify",
         "chghost",
+        "draft/chathistory",
         "draft/no-implicit-names",
         "echo-message",
         "labeled-response",
@@ -45,7 +47,11 @@ PUPPET_WANTS: Final = frozenset(
 """What a puppet asks for: nothing that tells of other people, which the bot hears already; but the account of who
 writes to it alone."""
 
-_NEEDS: Final = {"echo-message": ("labeled-response",), "labeled-response": ("batch", "message-tags")}
+_NEEDS: Final = {
+    "draft/chathistory": ("batch", "message-tags", "server-time"),
+    "echo-message": ("labeled-response",),
+    "labeled-response": ("batch", "message-tags"),
+}
 """What a capability is useless without. An echo without its label cannot be told from somebody else's line."""
 
 _LINE: Final = 510
@@ -82,6 +88,11 @@ class Caps:
     def echoes(self) -> bool:
         """Whether what we say comes back to us, by its label."""
         return self.labels and "echo-message" in self.enabled
+
+    @property
+    def history(self) -> bool:
+        """Whether the server can be asked what was said before (IRCv3 draft/chathistory)."""
+        return {"draft/chathistory", "batch", "message-tags", "server-time"} <= self.enabled
 
     def receive(self, params: Sequence[str]) -> list[str]:
         """Take a CAP line's parameters (client, subcommand, ...). Returns the lists to request with ``CAP REQ``."""

@@ -76,7 +76,8 @@ class Said:
     `ctcp` is the command of a CTCP message. `only_some`: it was said to a channel's privileged members.
     `when` is the server's time tag, as it stands there. `account` is the sender's, where the server tells it with each
     line. `bot`: the sender bears the network's bot mode. `hops` is how many gateways it may still pass. `history`:
-    it was said before we came, and is repeated to us.
+    it was said before we came, and is repeated to us; `asked` is the token of the request that it answers, None where
+    nobody asked. `part` is the id of the part of a delivery that the line is, if a gateway like ours said it.
     """
 
     source: Source
@@ -93,15 +94,18 @@ class Said:
     bot: bool = False
     hops: int | None = None
     history: bool = False
+    asked: int | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Somebody, or we ourselves, came into a channel."""
+    """Somebody, or we ourselves, came into a channel. `when` is the server's time tag, as it stands there."""
 
     channel: str
     source: Source
     own: bool
+    when: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,13 +79,21 @@ class Pending:
         token = int(label) if label.isascii() and label.isdigit() and len(label) < 18 else None
         return token if token is not None and self._sent.pop(token, None) is not None else None
 
+    def asked(self, command: str, label: str, target: str, *, labels: bool) -> int | None:
+        """What an answer belongs to that is not the last: the token of the line of that command, by its label, or
+        where there are no `labels` of the earliest to the target."""
+        for sent in self._sent.values():
+            if sent.command == command and (str(sent.token) == label if labels else sent.target == target):
+                return sent.token
+        return None
+
     def refuse(self, numeric: str, subject: str) -> int | None:
         """An error without a label came: the token of the earliest line it can be about. `subject` is its first
-        parameter, folded."""
+        parameter, folded; of ``FAIL`` (IRCv3 standard-replies), which is taken for one, its command."""
         for sent in self._sent.values():
             if numeric in numerics.UNTARGETED:
                 matches = True
-            elif numeric in numerics.BY_COMMAND:
+            elif numeric in numerics.BY_COMMAND or numeric == "FAIL":
                 matches = sent.command.lower() == subject.lower()
             else:
                 matches = sent.target == subject

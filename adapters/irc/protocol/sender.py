@@ -27,6 +27,8 @@ PING_AFTER: Final = 90.0
 DROP_AFTER: Final = 240.0
 """Seconds of silence after which it is not."""
 
+HISTORY: Final = "CHATHISTORY"
+
 JOIN_AT_ONCE: Final = 8
 """Channels named in one JOIN."""
 
@@ -139,6 +141,16 @@ class Sender:
         self._require_ready()
         self._queue(Urgency.SPEECH, "TOPIC", channel, text, token=token, target=self.fold(channel))
 
+    def history(self, token: int, which: str, channel: str, selector: str, limit: int) -> None:
+        """Ask for lines of a channel's history: those that come AFTER or BEFORE (`which`) what the selector names.
+
+        `Said` with the token follows for each, then `Delivered`; or `Refused` or `Dropped`.
+        """
+        self._require_ready()
+        self._queue(
+            Urgency.CONTROL, HISTORY, which, channel, selector, str(limit), token=token, target=self.fold(channel)
+        )
+
     def request(self, command: str, *params: str) -> None:
         """Ask the server something, when there is nothing to be said; the answers are told as they come.
 
@@ -212,6 +224,10 @@ class Sender:
     def fold(self, name: str) -> str:
         """The form under which all spellings of a name are equal on this network."""
         return self.isupport.casemapping.fold(name)
+
+    def sends_tag(self, name: str) -> bool:
+        """Whether a client-only tag, whose name is without the ``+``, goes along with what we say."""
+        return "message-tags" in self.caps.enabled and self.isupport.takes_client_tag(name)
 
     def is_me(self, nick: str) -> bool:
         """Whether the nick is ours."""
@@ -296,9 +312,7 @@ class Sender:
         self._queue(Urgency.NOW, command, *params)
 
     def _client_tags(self, tags: Mapping[str, str]) -> dict[str, str]:
-        if "message-tags" not in self.caps.enabled:
-            return {}
-        return {f"+{name}": value for name, value in tags.items() if self.isupport.takes_client_tag(name)}
+        return {f"+{name}": value for name, value in tags.items() if self.sends_tag(name)}
 
     def _queue(
         self,

@@ -14,11 +14,16 @@ from adapters.irc.protocol.linebuffer import LineBuffer
 from adapters.irc.protocol.message import Line, Source, parse
 from adapters.irc.protocol.pending import Pending
 from adapters.irc.protocol.registering import Registering
-from adapters.irc.protocol.sender import Profile
+from adapters.irc.protocol.sender import HISTORY, Profile
 from adapters.irc.protocol.snapshot import Snapshot
 from adapters.irc.protocol.states import State, Trigger
 
 _OPEN_BATCHES: Final = 64
+_HISTORIES: Final = frozenset({"chathistory", "znc.in/playback"})
+"""The types of batches in which what was said before is repeated (IRCv3 batch/chathistory; ZNC's)."""
+
+_REPEATED: Final = frozenset({"BATCH", "NOTICE", "PRIVMSG"})
+
 NICK_REFUSED: Final = numerics.NICK_TAKEN | {"431", "432", "438", "447", "484"}
 """The nick asked for is taken, or may not be borne, or not now."""
 
@@ -110,6 +115,9 @@ class Session(Registering):
             if numerics.is_error(line.command):
                 return self._error(line)
             return (events.Passed("numeric" if line.command.isdigit() else "unknown command"),)
+        if self._in_history(line) and line.command not in _REPEATED:
+            # It tells how things stood.
+            return (events.Passed("repeated event"),)
         least, handler = command
         if len(line.params) < least:
             raise RemoteProtocolError(f"{line.command} with {len(line.params)} parameters")
@@ -125,6 +133,9 @@ class Session(Registering):
 
     def _label(self, line: Line) -> str:
         return line.tags.get("label") or self._batches.get(line.tags.get("batch", ""), "")
+
+    def _in_history(self, line: Line) -> bool:
+        return bool(self._histories) and line.tags.get("batch", "") in self._histories
 
     def _ping(self, line: Line) -> Iterator[Event]:
         # All parameters go back, so that a server which sent two gets both.
@@ -163,9 +174,13 @@ class Session(Registering):
         if self.state is State.IDENTIFYING and line.command == "NOTICE" and self.service(source.nick):
             yield from self._service_said(text)
             return
-        if own and (token := self._pending.settle(self._label(line))) is not None:
+        history = self._in_history(line)
+        if own and not history and (token := self._pending.settle(self._label(line))) is not None:
             yield events.Delivered(token, msgid)
             return
+        asked = None
+        if history:
+            asked = self._pending.asked(HISTORY, self._label(line), self.fold(target), labels=self.caps.labels)
         manner, command = Manner.TEXT, ""
         notice = line.command == "NOTICE"
         if query := ctcp.parse(text):
@@ -187,7 +202,9 @@ class Session(Registering):
             account=line.tags.get("account"),
             bot=tracking.bears_bot_tag(line),
             hops=tracking.hops(line),
-            history=line.tags.get("batch", "") in self._histories,
+            history=history,
+            asked=asked,
+            part=line.tags.get(f"+{tracking.PART_TAG}", ""),
         )
 
     def _joined(self, line: Line) -> Iterator[Event]:
@@ -203,7 +220,7 @@ class Session(Registering):
             # Whose stand-in they are must be known before they are told of.
             yield from tracking.newcomer(line, source)
         for name in line.params[0].split(","):
-            yield events.Joined(name, source, own)
+            yield events.Joined(name, source, own, line.tags.get("time", "") if own else "")
 
     def _parted(self, line: Line) -> Iterator[Event]:
         source, own = self._source(line), self._own(line)
@@ -275,7 +292,7 @@ class Session(Registering):
         sign, reference = line.params[0][:1], line.params[0][1:]
         if sign == "+":
             label = self._label(line)
-            if line.param(1) == "chathistory":
+            if line.param(1) in _HISTORIES:
                 if len(self._histories) >= _OPEN_BATCHES:
                     del self._histories[next(iter(self._histories))]
                 self._histories[reference] = None
@@ -294,7 +311,10 @@ class Session(Registering):
             yield events.Delivered(token)
 
     def _fail(self, line: Line) -> Iterator[Event]:
-        token = self._pending.settle(self._label(line))
+        label = self._label(line)
+        token = self._pending.settle(label)
+        if token is None and not label and line.params[0].upper() == HISTORY:
+            token = self._pending.refuse("FAIL", HISTORY)
         code, text = line.params[1], line.param(-1)
         if token is not None:
             yield events.Refused(token, code, text)

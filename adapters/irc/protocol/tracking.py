@@ -17,6 +17,9 @@ from bridge.model.event import HOPS
 HOPS_TAG: Final = "rialto-bridge/hops"
 """The client-only tag (written with a ``+``) that says how many gateways a message may still pass."""
 
+PART_TAG: Final = "rialto-bridge/part"
+"""The client-only tag by which a line that we sent is found in a channel's history."""
+
 WHO_MARK: Final = "152"
 """What our WHOX requests are marked with; nobody else asks on our connections, but servers may send others unasked."""
 

@@ -39,6 +39,7 @@ class RecordingCore(Onlooker, Core):
         self.failures: list[Failure] = []
         self.places: dict[str, Failure | None] = {}
         self.memory: dict[str, str] = {}
+        self.seen: float | None = None
         self.onlines = 0
         self.is_online = False
         self._members = tuple(members)
@@ -82,7 +83,7 @@ class RecordingCore(Onlooker, Core):
         return self._members if network in (None, self.network) else ()
 
     def last_seen(self, place: Place) -> float | None:
-        return None
+        return max((event.when for event in self.all(Event) if event.place == place), default=self.seen)
 
     @property
     def names(self) -> Names:
@@ -247,12 +248,13 @@ async def running(
     *members: Member,
     nick: str = "rialto",
     memory: dict[str, str] | None = None,
+    core: RecordingCore | None = None,
     **settings: Any,
 ) -> AsyncIterator[tuple[IrcAdapter, RecordingCore]]:
     """The adapter, connected to the server on that port, and its core."""
     values: dict[str, Any] = {"flood": {"burst": 1000, "per_second": 1000}} | settings
     values = {"server": f"irc://127.0.0.1:{port}", "nick": nick} | values
-    core = RecordingCore("libera", members)
+    core = core or RecordingCore("libera", members)
     core.memory = memory if memory is not None else core.memory
     adapter = ADAPTER.create(IrcSettings.model_validate(values), Context("libera", "http://127.0.0.1", Path()))
     assert isinstance(adapter, IrcAdapter)

@@ -98,7 +98,57 @@ def test_while_out_nothing_new_is_remembered() -> None:
     watch.gaps.unheard(TEA)
     watch.now += 500
     watch.beat()
-    assert watch.memory == {f"{PREFIX}{TEA.native}": "1000.000"}
+    assert watch.memory == {f"{PREFIX}{TEA.native}": "1000.000 1000.000"}
+
+
+def test_what_was_said_before_the_first_time_was_never_missed() -> None:
+    watch = Watch()
+    watch.gaps.heard(TEA, entered=1003.0)
+    watch.now += 10
+    watch.beat()
+    for _ in range(2):
+        watch.start()
+        watch.gaps.heard(TEA, wait=True)
+        assert not watch.gaps.missed(TEA, 1002.0, overlap=60.0)
+        assert watch.gaps.missed(TEA, 1004.0, overlap=60.0)
+        assert not watch.gaps.missed(TEA, 1004.0)
+        watch.beat()
+
+
+def test_what_another_version_remembered_has_no_first_time() -> None:
+    watch = Watch()
+    watch.memory = {f"{PREFIX}{TEA.native}": "1000.000"}
+    watch.start()
+    watch.gaps.heard(TEA, wait=True)
+    assert watch.gaps.missed(TEA, 941.0, overlap=60.0)
+
+
+def test_until_all_that_was_asked_for_is_there_it_was_not_heard() -> None:
+    watch = Watch()
+    assert watch.gaps.resume(TEA) is None, "the first time"
+    watch.now += 50
+    watch.beat()
+    watch.now += 500
+    for _ in range(2):
+        watch.start()
+        assert watch.gaps.resume(TEA) == 1050.0
+        assert watch.gaps.resume(TEA) is None, "it is being asked for already"
+        watch.now += 5
+        watch.beat()
+    watch.gaps.unheard(TEA)
+    assert watch.gaps.resume(TEA) == 1050.0
+    watch.gaps.caught_up(TEA)
+    watch.beat()
+    watch.start()
+    assert watch.gaps.resume(TEA) == watch.now
+    assert watch.told == []
+
+
+def test_what_is_not_kept_of_it_is_a_gap_and_a_short_one_is_none() -> None:
+    watch = Watch()
+    watch.gaps.lost(TEA, 1000.0, 1010.0)
+    watch.gaps.lost(TEA, 1000.0, 1011.0)
+    assert watch.told == [gap(1000.0, 1011.0)]
 
 
 @pytest.mark.parametrize("value", ["", "soon", "{}"])

@@ -24,7 +24,7 @@ def test_a_full_negotiation() -> None:
     caps = Caps()
     assert not settled(caps)
     (asked,) = ls(caps, INSPIRCD)
-    assert set(asked.split()) == BOT_WANTS - {"standard-replies"}
+    assert set(asked.split()) == BOT_WANTS - {"draft/chathistory", "standard-replies"}
     assert not settled(caps)
     assert caps.receive(["me", "ACK", asked]) == []
     assert caps.settled

@@ -10,12 +10,13 @@ from pydantic import ValidationError
 
 from adapters.irc import ADAPTER
 from adapters.irc.ids import Minter, Places, canonical_channel
-from adapters.irc.inbound import Heard, Ignored, Scene, barred, private, timestamp, translate
+from adapters.irc.inbound import Heard, Ignored, Scene, barred, private, translate
 from adapters.irc.markup import from_irc
 from adapters.irc.nicks import Own
 from adapters.irc.protocol import ctcp, events, numerics
 from adapters.irc.protocol.events import Manner
 from adapters.irc.protocol.message import Source
+from adapters.irc.protocol.servertime import timestamp
 from adapters.irc.settings import IrcSettings
 from bridge.contract import Factory
 from bridge.model.address import Address, Person, Place, PlaceKind
