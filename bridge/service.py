@@ -64,8 +64,11 @@ FAILURES = 20
 class Service:
     """One gateway over one configuration."""
 
-    def __init__(self, config: Config, keeper: KeeperClient | None = None) -> None:
-        """Build the adapters; no I/O. Raises `StartError` if one cannot work as configured."""
+    def __init__(self, config: Config, keeper: KeeperClient | None = None, store: Store | None = None) -> None:
+        """Build the adapters; no I/O. Raises `StartError` if one cannot work as configured.
+
+        `store` is open already, and for whoever opened it to close; without one, it is opened and closed here.
+        """
         self._config = config
         self._counts = Counts()
         contexts = {name: replace(config.context(name), keeper=keeper) for name in config.networks}
@@ -80,7 +83,8 @@ class Service:
         self._lanes: Lanes | None = None
         self._failures: deque[dict[str, Any]] = deque(maxlen=FAILURES)
         self._quarantined = 0
-        self._store = Store(config.store)
+        self._store = store or Store(config.store)
+        self._is_open = store is not None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set. Raises `StartError` or `StoreError` where it cannot start."""
@@ -153,8 +157,9 @@ class Service:
         return None if failure is None else str(failure)
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        await self._store.open()
-        stack.push_async_callback(self._store.close)
+        if not self._is_open:
+            await self._store.open()
+            stack.push_async_callback(self._store.close)
         await self._keep_choices()
 
         kept = await self._store.read(states.rosters)

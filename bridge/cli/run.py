@@ -55,6 +55,7 @@ def run(
 
 async def _serve(config: Config, wants_keeper: bool) -> None:
     from bridge.service import Service
+    from bridge.store import Store
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -69,16 +70,22 @@ async def _serve(config: Config, wants_keeper: bool) -> None:
     for number in _SIGNALS:
         loop.add_signal_handler(number, asked)
     holds = any(each.kind in (Kind.IRC, Kind.XMPP) for each in config.networks.values())
-    keeper = await _keeper(config) if wants_keeper and holds else None
+    store = Store(config.store)
+    # First: where another one runs, its keeper is busy with it, and would be waited for.
+    await store.open()
     try:
-        await Service(config, keeper).run(stop)
-    except BaseException:
-        # Whoever mends what is wrong and starts again finds the connections as they are.
+        keeper = await _keeper(config) if wants_keeper and holds else None
+        try:
+            await Service(config, keeper, store).run(stop)
+        except BaseException:
+            # Whoever mends what is wrong and starts again finds the connections as they are.
+            if keeper is not None:
+                keeper.drop()
+            raise
         if keeper is not None:
-            keeper.drop()
-        raise
-    if keeper is not None:
-        await keeper.end()
+            await keeper.end()
+    finally:
+        await store.close()
 
 
 async def _keeper(config: Config) -> KeeperClient | None:

@@ -99,7 +99,7 @@ import asyncio, sys
 import bridge.service
 
 class Stubborn:
-    def __init__(self, config, keeper):
+    def __init__(self, config, keeper, store):
         pass
 
     async def run(self, stop):

@@ -44,6 +44,7 @@ async def test_a_second_one_is_refused_and_a_kill_makes_way(tmp_path: Path) -> N
         assert second.returncode == 1
         assert "another Rialto uses it since" in said.decode()
         assert f"pid {first.pid} on " in said.decode()
+        assert "keeper" not in said.decode(), "the first one's was not waited for"
         assert first.returncode is None
     finally:
         first.kill()
