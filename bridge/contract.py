@@ -126,7 +126,8 @@ class Core(Protocol):
 
         Items of one call, and of calls in the order they were made, keep their order. An event whose origin is known
         already is dropped here. `remember`: as the method of that name, in the same transaction as the items (how far
-        a stream was read). May wait for a disk; raises `asyncio.CancelledError` only.
+        a stream was read). May wait for a disk, and for its turn while much is on its way there: nothing is to be read
+        on from the source meanwhile, beyond a bounded amount (`bridge.inlet`). Raises `asyncio.CancelledError` only.
         """
 
     def presence(self, presence: Presence) -> None:

@@ -13,6 +13,7 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
+from bridge.allowance import Allowance
 from bridge.conversations import pair
 from bridge.counts import Counts
 from bridge.crashpoints import Point, reach
@@ -20,6 +21,7 @@ from bridge.delivery import Delivery, mint
 from bridge.model.address import Place
 from bridge.model.event import Event, PuppetGone, State, TopicSet
 from bridge.model.result import Failure, Reason
+from bridge.model.weight import ENTRY, weight
 from bridge.router import Router
 from bridge.store import Store, StoreError, archive, conversations, events, states
 from bridge.tasks import cancel, spawn
@@ -31,6 +33,9 @@ Item = Event | State
 UNRECORDED = Failure(
     Reason.INTERNAL_SERVER_ERROR, "the bridge could not record it, which its operator finds in the log"
 )
+
+AT_ONCE = 16 * 1024 * 1024
+"""Bytes (`bridge.model.weight`) that may be on their way into the store at once; who has more to say waits in turn."""
 
 STOP_WITHIN = 5.0
 """Seconds to record what was handed in before a stop."""
@@ -99,6 +104,8 @@ class Journal:
         self._last_seen = last_seen
         self._archive = archive
         self._clock = clock
+        self._allowance = Allowance(AT_ONCE)
+        self._asking: dict[object, tuple[str, int, float]] = {}
         self._pending: list[_Intake] = []
         self._wake = asyncio.Event()
         self._stopping = False
@@ -108,13 +115,30 @@ class Journal:
         """When the newest event accepted from the place was said (seconds since the epoch)."""
         return self._last_seen.get(place)
 
+    def pending(self) -> dict[str, tuple[int, float]]:
+        """By network: how many events and states were handed in and are not durable yet, and for how many seconds the
+        oldest of them has waited. What an adapter keeps back because of that is not among them."""
+        now, found = self._clock(), dict[str, tuple[int, float]]()
+        for network, items, since in self._asking.values():
+            before, age = found.get(network, (0, 0.0))
+            found[network] = before + items, max(age, now - since)
+        return found
+
     async def accept(self, items: Sequence[Item], keep: Keep) -> None:
-        """Take items in; returns when they are durable."""
-        intake = self._work_out(items, keep)
-        self._pending.append(intake)
-        self._wake.set()
-        # Shielded: if whoever called us goes away meanwhile, what was handed in is taken in all the same.
-        await asyncio.shield(intake.done)
+        """Take items in; returns when they are durable. While much is on its way already, it waits for its turn: then
+        nothing is taken in if whoever called goes away."""
+        units, call = ENTRY + sum(map(weight, items)), object()
+        self._asking[call] = keep.network, len(items), self._clock()
+        try:
+            await self._allowance.lend(units)
+            intake = self._work_out(items, keep)
+            intake.done.add_done_callback(lambda done: self._allowance.give_back(units))
+            self._pending.append(intake)
+            self._wake.set()
+            # Shielded: if whoever called us goes away meanwhile, what was handed in is taken in all the same.
+            await asyncio.shield(intake.done)
+        finally:
+            del self._asking[call]
 
     def start(self) -> None:
         """Start the task."""
@@ -130,9 +154,12 @@ class Journal:
 
     async def _run(self) -> None:
         """As soon as one commit has ended, take in whatever has gathered meanwhile."""
-        while self._pending or not self._stopping:
+        while self._pending or self._asking or not self._stopping:
             await self._wake.wait()
-            if not self._stopping:
+            if self._stopping:
+                # Whoever waited for their turn has it now.
+                await asyncio.sleep(0)
+            else:
                 self._wake.clear()
             batch, self._pending = self._pending, []
             try:

@@ -81,6 +81,7 @@ class Service:
         self._adapters: dict[str, Adapter] = {name: each.face for name, each in self._supervisors.items()}
         self._hosts: dict[str, Host] = {}
         self._lanes: Lanes | None = None
+        self._journal: Journal | None = None
         self._failures: deque[dict[str, Any]] = deque(maxlen=FAILURES)
         self._quarantined = 0
         self._store = store or Store(config.store)
@@ -211,7 +212,7 @@ class Service:
                 talks.opened(delivery.event)
             lanes.put(delivery)
 
-        journal = Journal(
+        journal = self._journal = Journal(
             self._store,
             router,
             self._counts,

@@ -321,6 +321,8 @@ class IrcAdapter:
                 self._puppets.rekey()
                 self._whereabouts.begin(connection.session)
                 self._resume_puppets()
+                if self._intake.choked:
+                    connection.pause_reading()
             case events.Sts(port, duration):
                 self._policy.heard(Told(port, duration), secure=connection.session.secure)
         if not (isinstance(event, events.Said) and event.history):
@@ -341,6 +343,8 @@ class IrcAdapter:
     def _puppet_told(self, puppet: Puppet, event: events.Event) -> None:
         match event:
             case events.Ready():
+                if self._intake.choked:
+                    puppet.connection.pause_reading()
                 puppet.show(self._core.presence_of(puppet.person.address))
             case events.About():
                 self._whereabouts.about(event)

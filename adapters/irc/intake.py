@@ -1,15 +1,12 @@
 """The way of reports to the core: in order, as many at a time as have gathered."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from bridge.contract import Core
+from bridge.inlet import Inlet
 from bridge.model.event import Event, State
-
-HIGH: Final = 2000
-LOW: Final = 500
+from bridge.model.weight import weight
 
 
 class Intake:
@@ -19,19 +16,19 @@ class Intake:
         """`mark` is called before reports are handed on, and what it gives when all before it is durable."""
         self._mark = mark
         self._core = core
-        self._choke = choke
-        self._choked = False
-        self._items: deque[Event | State] = deque()
         self._notes: dict[str, str | None] = {}
+        self._inlet: Inlet[Event | State] = Inlet(choke, weight)
         self._wake = asyncio.Event()
+
+    @property
+    def choked(self) -> bool:
+        """Whether too many wait."""
+        return self._inlet.stopped
 
     def put(self, item: Event | State) -> None:
         """Report something."""
-        self._items.append(item)
+        self._inlet.put((item,))
         self._wake.set()
-        if len(self._items) > HIGH and not self._choked:
-            self._choked = True
-            self._choke(True)
 
     def remember(self, notes: Mapping[str, str | None]) -> None:
         """Have something remembered durably, never before what was reported until now is durable."""
@@ -48,28 +45,29 @@ class Intake:
             await self._wake.wait()
             self._wake.clear()
             await self._hand_on()
-            while self._items:
+            while self._inlet:
                 await self._hand_on()
 
     async def drain(self) -> None:
         """Hand on what waits, when `run` has ended."""
-        while self._items or self._notes:
+        while self._inlet or self._notes:
             await self._hand_on()
 
     async def _hand_on(self) -> None:
-        durable = self._mark()
-        batch, notes = list(self._items), self._notes
-        self._items.clear()
-        self._notes = {}
+        batch, notes = self._inlet.take(), dict[str, str | None]()
+        # While more waits, not all that was heard will be durable then.
+        durable = None
+        if not self._inlet:
+            durable = self._mark()
+            notes, self._notes = self._notes, notes
         try:
             if batch or notes:
                 await self._core.accept(*batch, remember=notes)
         except asyncio.CancelledError:
             # Whether it became durable is unknown; what has an id of the network is recognised if it comes again.
-            self._items.extendleft(reversed(batch))
+            self._inlet.back()
             self._notes = notes | self._notes
             raise
-        durable()
-        if self._choked and len(self._items) < LOW:
-            self._choked = False
-            self._choke(False)
+        if durable is not None:
+            durable()
+        self._inlet.done()

@@ -111,6 +111,7 @@ class MatrixAdapter:
             self._user_query,
             lambda: self._link.prepared(READY_WITHIN),
             self._tasks,
+            self._link.look,
         )
         self._entering.recall()
         stale = self._conversations.recall(core.recall(), time.time())

@@ -75,6 +75,10 @@ class Link:
             log.info("homeserver in doubt", network=self._facts.network, error=str(error))
             self._lost.set()
 
+    def look(self) -> None:
+        """Somebody found that the homeserver may rest before it pushes again: it is pinged, which wakes it."""
+        self._lost.set()
+
     async def prepared(self, timeout: float) -> bool:
         """Wait until the rooms have been looked at once, so that what is pushed can be told apart."""
         try:

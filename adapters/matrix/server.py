@@ -23,6 +23,13 @@ LARGEST_TRANSACTION = 32 * 1024 * 1024
 BODY_WITHIN = 60.0
 """Seconds in which a transaction has to have come whole; Synapse does not wait longer for the answer itself."""
 
+TURN_WITHIN = 50.0
+"""Seconds a transaction waits for the one before it: shorter than Synapse waits for an answer (60)."""
+
+LATE = 30.0
+"""Seconds a transaction may take: after more, the homeserver may have hung up, and rest for minutes before it asks
+again."""
+
 _ROOTS = ("_matrix/app/v1/", "_matrix/app/unstable/", "")
 _ROUTES = {"transactions": "PUT", "ping": "POST", "users": "GET", "rooms": "GET", "thirdparty": "GET"}
 
@@ -39,7 +46,10 @@ class Server:
     """Answers the homeserver.
 
     `take` takes in a transaction and returns when it is durable; `user` tells whether a user id exists by now; `ready`
-    waits until transactions can be told apart, and says whether they can.
+    waits until transactions can be told apart, and says whether they can. `late` is called when one took long.
+
+    One transaction is taken in at a time, and no other is read before: a homeserver that does not wait for the answer
+    must not fill our memory with repetitions.
     """
 
     def __init__(
@@ -49,7 +59,10 @@ class Server:
         user: Callable[[str], Awaitable[bool]],
         ready: Callable[[], Awaitable[bool]],
         tasks: Tasks,
+        late: Callable[[], None] = lambda: None,
     ) -> None:
+        self._late = late
+        self._taking: asyncio.Task[None] | None = None
         self._token = token
         self._take = take
         self._user = user
@@ -88,6 +101,7 @@ class Server:
             raise RefusalError(403, "M_FORBIDDEN", "the token is not the homeserver's")
 
     async def _transaction(self, request: web.Request) -> dict[str, Any]:
+        await self._turn()
         raw = await _body(request)
         try:
             body = read(raw)
@@ -99,7 +113,8 @@ class Server:
             # The homeserver keeps the transaction, and brings it again.
             raise RefusalError(503, "M_UNKNOWN", "not ready yet")
         # In a task of its own: if the homeserver hangs up meanwhile, what was begun is finished.
-        task = self._tasks.spawn(self._take(body), "transaction")
+        await self._turn()
+        task = self._taking = self._tasks.spawn(self._timed(body), "transaction")
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -107,6 +122,23 @@ class Server:
                 raise RefusalError(503, "M_UNKNOWN", "not running any more") from None
             raise
         return {}
+
+    async def _turn(self) -> None:
+        """Wait until no transaction is being taken in. Raises `RefusalError` if that is long."""
+        deadline = asyncio.get_running_loop().time() + TURN_WITHIN
+        while (task := self._taking) is not None and not task.done():
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                # The homeserver keeps the transaction, and brings it again.
+                raise RefusalError(503, "M_UNKNOWN", "the transaction before is still being taken in")
+            await asyncio.wait({task}, timeout=left)
+
+    async def _timed(self, body: Mapping[str, Any]) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await self._take(body)
+        if loop.time() - began > LATE:
+            self._late()
 
 
 def _route(tail: str) -> tuple[str | None, str]:

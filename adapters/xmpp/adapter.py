@@ -384,4 +384,6 @@ class XmppAdapter:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK)
-            self._attended.expire()
+            # While nothing is read, nothing is late.
+            if not self._stream.held_up:
+                self._attended.expire()

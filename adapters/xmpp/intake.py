@@ -1,22 +1,19 @@
 """What came in, on its way to the core: one queue in the order of the stream, taken in batches."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import structlog
 
+from bridge.inlet import Inlet
 from bridge.model.event import Event, State
+from bridge.model.weight import weight
 
 log = structlog.get_logger(__name__)
 
-BATCH = 256
-"""Items given to the core at once: they share one commit."""
 NOTES = 64
 """Notes that are kept back for items to go along with; then they go by themselves."""
-HIGH, LOW = 10_000, 2_000
-"""Waiting items at which the stream stops being read, and is read again."""
 
 
 class Taker(Protocol):
@@ -41,8 +38,7 @@ class Intake:
         durable."""
         self._mark = mark
         self._core = core
-        self._pause = pause
-        self._waiting: deque[Event | State | tuple[str, str]] = deque()
+        self._inlet: Inlet[Event | State | tuple[str, str]] = Inlet(pause, _weigh)
         self._noted = 0
         self._some = asyncio.Event()
         self._none = asyncio.Event()
@@ -52,10 +48,8 @@ class Intake:
         """Have the core take these, after all before."""
         if not items:
             return
-        self._waiting.extend(items)
+        self._inlet.put(items)
         self._wake()
-        if len(self._waiting) > HIGH:
-            self._pause(True)
 
     def touch(self) -> None:
         """Something came, of which there may be nothing to report."""
@@ -64,9 +58,10 @@ class Intake:
     def note(self, key: str, value: str) -> None:
         """Have the core remember this with the items before it. What is noted last may be lost in a crash: it is not
         worth a commit of its own."""
-        if self._waiting and isinstance(last := self._waiting[-1], tuple) and last[0] == key:
-            self._waiting.pop()
-        self._waiting.append((key, value))
+        if isinstance(last := self._inlet.last, tuple) and last[0] == key:
+            self._inlet.replace_last((key, value))
+        else:
+            self._inlet.put([(key, value)])
         self._noted += 1
         if self._noted >= NOTES:
             self._wake()
@@ -80,25 +75,32 @@ class Intake:
         """Give everything to the core, in order, until cancelled."""
         while True:
             await self._some.wait()
-            durable = self._mark() if len(self._waiting) <= BATCH else None
-            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            # Before the core is waited for: what comes meanwhile may be nothing but something to acknowledge.
+            self._some.clear()
+            batch = self._inlet.take()
+            # While more waits, not all that was received will be durable then.
+            durable = None if self._inlet else self._mark()
             if batch:
                 notes = dict(each for each in batch if isinstance(each, tuple))
                 await self._core.accept(*(each for each in batch if not isinstance(each, tuple)), remember=notes)
             if durable is not None:
                 durable()
-            if len(self._waiting) <= LOW:
-                self._pause(False)
-            if not self._waiting:
-                self._some.clear()
+            self._inlet.done()
+            if self._inlet:
+                self._some.set()
+            else:
                 self._none.set()
 
     async def drained(self, within: float) -> None:
         """Wait until the core has everything, that many seconds at most."""
-        if self._waiting:
+        if self._inlet:
             self._wake()
         try:
             async with asyncio.timeout(within):
                 await self._none.wait()
         except TimeoutError:
-            log.warning("not everything was taken in", network=self._core.network, left=len(self._waiting))
+            log.warning("not everything was taken in", network=self._core.network, left=len(self._inlet))
+
+
+def _weigh(item: Event | State | tuple[str, str]) -> int:
+    return sum(map(len, item)) if isinstance(item, tuple) else weight(item)

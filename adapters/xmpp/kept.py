@@ -16,7 +16,7 @@ from adapters.xmpp.component import Component
 from adapters.xmpp.known import Recent
 from adapters.xmpp.stream import CONNECT_WITHIN, Connector
 from bridge.keeper.client import KeeperClient, Kept
-from bridge.keeper.held import Framing
+from bridge.keeper.held import STREAM_WINDOW, Framing
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +98,11 @@ class KeptTransport(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         """Much, as long as the server takes nothing. See `asyncio.WriteTransport`."""
         return 1 << 30 if self._choked else 0
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is not acknowledged that the keeper may read no further."""
+        return self._position + len(self._rest) - self._acknowledged >= STREAM_WINDOW // 2
 
     def pause_reading(self) -> None:
         """The keeper reads no further by itself while too much is not acknowledged."""

@@ -94,6 +94,7 @@ class Stream:
         self._component: Component | None = None
         self._backoff = Backoff(*PAUSES, least=HALF)
         self._closing = False
+        self._paused = False
 
     @property
     def silent_for(self) -> float:
@@ -127,9 +128,15 @@ class Stream:
             transport.write(data)
 
     def pause(self, on: bool) -> None:
-        """Stop reading, or go on: for those who cannot keep up with what comes in."""
+        """Stop reading, on this connection and any to come, or go on: for those who cannot keep up with what comes."""
+        self._paused = on
         if self._component is not None:
             self._component.pause(on)
+
+    @property
+    def held_up(self) -> bool:
+        """Whether the server may have said what we have not read yet, by our own doing."""
+        return self._component is not None and self._component.held_up
 
     async def run(self) -> None:
         """Keep a stream, until cancelled or closed."""
@@ -178,6 +185,11 @@ class Stream:
         deadline = time.monotonic() + CONNECT_WITHIN
         while not component.finished.done():
             now = time.monotonic()
+            if component.accepted:
+                component.pause(self._paused)
+            if component.held_up:
+                # It is us who do not listen.
+                component.heard = now
             if not component.accepted:
                 if now > deadline:
                     return "unreachable", "it does not answer the handshake"

@@ -7,7 +7,7 @@ in silence when the connection breaks).
 
 import asyncio
 import time
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 from xml.etree.ElementTree import Element, ParseError
 
 import structlog
@@ -18,6 +18,15 @@ log = structlog.get_logger(__name__)
 
 RECEIVED_BYTES = 4 * 1024 * 1024
 """How large a single stanza from the server may be. Servers refuse far smaller ones of their users."""
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """A transport that stops to read by itself."""
+
+    @property
+    def full(self) -> bool:
+        """Whether it may have stopped, because what it brought is not acknowledged."""
 
 
 class Wire(BaseXMPP):
@@ -55,6 +64,12 @@ class Wire(BaseXMPP):
         """Whether what came ends with a whole stanza."""
         return self.xml_depth == 1 and self._since_stanza == 0
 
+    @property
+    def held_up(self) -> bool:
+        """Whether nothing may be heard because of us: the server may have said much."""
+        transport: object = self.transport
+        return self.paused or (isinstance(transport, Holding) and transport.full)
+
     def send_raw(self, data: str | bytes) -> None:
         """Write, unless the connection is gone. Never logged: passwords go this way, too."""
         if self.transport is not None:
@@ -69,6 +84,7 @@ class Wire(BaseXMPP):
         if on:
             transport.pause_reading()
         else:
+            self.heard = time.monotonic()
             transport.resume_reading()
 
     def init_parser(self) -> None:

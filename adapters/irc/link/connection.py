@@ -68,6 +68,7 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._heard = self._loop.time()
         self._choked = False
+        self._deaf = False
         self._tokens = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Receipt]] = {}
         self._keys: dict[int, str] = {}
@@ -207,11 +208,14 @@ class Connection:
 
     def pause_reading(self) -> None:
         """Take no more from the server for now."""
+        self._deaf = True
         if self._carrier is not None:
             self._carrier.pause_reading()
 
     def resume_reading(self) -> None:
         """Go on reading."""
+        self._deaf = False
+        self.session.excuse()
         if self._carrier is not None:
             self._carrier.resume_reading()
 
@@ -322,6 +326,9 @@ class Connection:
 
     def _tick(self) -> None:
         self._timer = None
+        if self._deaf or (isinstance(self._carrier, KeptCarrier) and self._carrier.full):
+            # It is us who do not listen.
+            self.session.excuse()
         self._tell(self.session.tick())
         self.flush()
 

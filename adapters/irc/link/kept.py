@@ -18,6 +18,7 @@ from adapters.irc.link.transport import Carrier, DialError, Dialler, Receiver
 from adapters.irc.protocol.message import serialise
 from adapters.irc.protocol.snapshot import Snapshot
 from bridge.keeper.client import KeeperClient, Kept
+from bridge.keeper.held import WINDOW
 from bridge.model.result import Failure, Reason
 
 log = structlog.get_logger(__name__)
@@ -80,6 +81,11 @@ class KeptCarrier:
     def abort(self) -> None:
         """See `Carrier`."""
         self._kept.abort()
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is not acknowledged that the keeper may read no further."""
+        return self._read - self._acknowledged >= WINDOW // 2
 
     def pause_reading(self) -> None:
         """See `Carrier`. The keeper reads no further by itself while too much is not acknowledged."""

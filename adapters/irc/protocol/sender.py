@@ -283,6 +283,10 @@ class Sender:
             times.append(self._pending.impatient_at)
         return min(time for time in times if time is not None)
 
+    def excuse(self) -> None:
+        """It is not the server that was silent up to now: it was not listened to."""
+        self._heard, self._asked = self._clock(), False
+
     def tick(self) -> list[Event]:
         """Time has passed."""
         now = self._clock()

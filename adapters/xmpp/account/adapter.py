@@ -277,8 +277,8 @@ class AccountAdapter:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK)
-            # While the session is suspended, nothing is late.
-            if self._stream.connected:
+            # While the session is suspended, or nothing is read, nothing is late.
+            if self._stream.connected and not self._stream.held_up:
                 self._attended.expire()
 
 

@@ -93,6 +93,7 @@ class Stream:
         self._owed: int | None = None
         self._answering: asyncio.TimerHandle | None = None
         self._closing = False
+        self._paused = False
 
     async def prepare(self) -> None:
         """Read the certificates. Raises `StartError`."""
@@ -165,9 +166,15 @@ class Stream:
             self._answer()
 
     def pause(self, on: bool) -> None:
-        """Stop reading, or go on: for those who cannot keep up with what comes in."""
+        """Stop reading, on this connection and any to come, or go on: for those who cannot keep up with what comes."""
+        self._paused = on
         if self._connection is not None:
             self._connection.pause(on)
+
+    @property
+    def held_up(self) -> bool:
+        """Whether the server may have said what we have not read yet, by our own doing."""
+        return self._connection is not None and self._connection.held_up
 
     # Life
 
@@ -256,6 +263,11 @@ class Stream:
         deadline = time.monotonic() + CONNECT_WITHIN
         while not connection.finished.done():
             now = time.monotonic()
+            if connection.phase is Phase.OPEN:
+                connection.pause(self._paused)
+            if connection.held_up:
+                # It is us who do not listen.
+                connection.heard = now
             if connection.phase is not Phase.OPEN:
                 if now > deadline:
                     return "silent", ""

@@ -601,3 +601,19 @@ def test_no_bytes_make_a_session_raise(stream: bytes, quiet: bool) -> None:
             event.token for event in told if isinstance(event, events.Delivered | events.Refused | events.Dropped)
         ]
         assert len(tokens) == len(set(tokens))
+
+
+def test_a_server_that_was_not_listened_to_was_not_silent() -> None:
+    talk = Talk()
+    talk.session.start(secure=False)
+    talk.hear(NGIRCD)
+    talk.sent()
+    talk.clock.now += DROP_AFTER + 1
+    talk.session.excuse()
+    assert talk.session.tick() == []
+    assert talk.state() is State.READY
+    talk.clock.now += PING_AFTER
+    assert talk.session.tick() == []
+    assert talk.sent()[0].startswith("PING")
+    talk.clock.now += DROP_AFTER
+    assert isinstance(talk.session.tick()[0], events.Ended)

@@ -28,8 +28,19 @@ class Taker:
         self.is_ready = True
         self.held: asyncio.Event | None = None
         self.finished = asyncio.Event()
+        self.begun = 0
+        self.began = asyncio.Event()
+        self.late = 0
+        self.broken = False
+
+    def was_late(self) -> None:
+        self.late += 1
 
     async def take(self, body: Mapping[str, Any]) -> None:
+        self.begun += 1
+        self.began.set()
+        if self.broken:
+            raise RuntimeError("broken")
         if self.held is not None:
             await self.held.wait()
         self.bodies.append(body)
@@ -54,7 +65,7 @@ def taker() -> Taker:
 @pytest_asyncio.fixture
 async def client(taker: Taker) -> AsyncIterator[Client]:
     tasks = Tasks()
-    server = Server(TOKEN, taker.take, taker.user, taker.ready, tasks)
+    server = Server(TOKEN, taker.take, taker.user, taker.ready, tasks, taker.was_late)
     app = web.Application()
     app.router.add_route("*", "/home/{tail:.*}", server.handle)
     async with TestClient(TestServer(app)) as client:
@@ -173,3 +184,52 @@ async def test_what_was_begun_is_finished_when_the_homeserver_hangs_up(client: C
     taker.held.set()
     await asyncio.wait_for(taker.finished.wait(), 5)
     assert taker.bodies == [{"events": []}]
+
+
+async def test_one_transaction_is_taken_in_at_a_time_and_no_other_is_read(
+    client: Client, taker: Taker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the homeserver repeats because it did not wait must not pile up, each repetition with its body."""
+    monkeypatch.setattr("adapters.matrix.server.TURN_WITHIN", 0.1)
+    taker.held = asyncio.Event()
+    first = asyncio.create_task(client.put("/home/transactions/1", json={"events": [1]}, headers=AUTHORISED))
+    await taker.began.wait()
+    read = 0
+
+    async def body(request: web.Request) -> bytes:
+        nonlocal read
+        read += 1
+        return await request.read()
+
+    monkeypatch.setattr("adapters.matrix.server._body", body)
+    for _ in range(3):
+        answer = await client.put("/home/transactions/1", json={"events": [1]}, headers=AUTHORISED)
+        assert await told(answer) == (503, "M_UNKNOWN")
+    assert (taker.begun, read) == (1, 0)
+    monkeypatch.setattr("adapters.matrix.server.TURN_WITHIN", 30.0)
+    second = asyncio.create_task(client.put("/home/transactions/2", json={"events": [2]}, headers=AUTHORISED))
+    third = asyncio.create_task(client.put("/home/transactions/3", json={"events": [3]}, headers=AUTHORISED))
+    taker.held.set()
+    for answering in (first, second, third):
+        assert await told(await answering) == (200, "")
+    assert taker.bodies[0] == {"events": [1]}
+    assert sorted(body["events"] for body in taker.bodies) == [[1], [2], [3]]
+
+
+async def test_a_transaction_that_fails_gives_the_turn_away(client: Client, taker: Taker) -> None:
+    taker.broken = True
+    answer = await client.put("/home/transactions/1", json={"events": []}, headers=AUTHORISED)
+    assert answer.status == 500
+    taker.broken = False
+    answer = await client.put("/home/transactions/1", json={"events": []}, headers=AUTHORISED)
+    assert answer.status == 200
+
+
+async def test_what_took_long_is_told_of_for_the_homeserver_may_have_gone_to_rest(
+    client: Client, taker: Taker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.put("/home/transactions/1", json={"events": []}, headers=AUTHORISED)
+    assert taker.late == 0
+    monkeypatch.setattr("adapters.matrix.server.LATE", -1.0)
+    await client.put("/home/transactions/2", json={"events": []}, headers=AUTHORISED)
+    assert taker.late == 1

@@ -257,3 +257,45 @@ async def test_an_answer_counts_only_from_whom_was_asked() -> None:
     with pytest.raises(Refused) as refused:
         await queries.ask("room@x", lambda token: "<iq/>", within=0.01)
     assert refused.value.error.reason is Reason.REMOTE_SERVER_TIMEOUT
+
+
+async def test_a_server_that_is_not_listened_to_has_not_fallen_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.xmpp.stream.SILENCE", 0.05)
+
+    async def accepting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEADER + b"<handshake/>")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(accepting, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    ear = Waiting()
+    stream = Stream(Account("office", DOMAIN, "secret", f"{host}:{port}"), ear, tcp(host, port))
+    async with server:
+        running = asyncio.create_task(stream.run())
+        await ear.is_open.wait()
+        stream.pause(True)
+        await asyncio.sleep(0.5)  # a mistake would show by now
+        assert (stream.held_up, stream.is_open, ear.failures) == (True, True, [])
+        stream.pause(False)
+        await ear.is_closed.wait()
+        assert "it has fallen silent" in ear.failures[0].text
+        running.cancel()
+        await asyncio.wait([running])
+    await stream.close()
+
+
+class Waiting(Ear):
+    """An ear that can be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_open, self.is_closed = asyncio.Event(), asyncio.Event()
+
+    def opened(self) -> None:
+        super().opened()
+        self.is_open.set()
+
+    def closed(self, failure: Failure) -> None:
+        super().closed(failure)
+        self.is_closed.set()
