@@ -26,7 +26,8 @@ from bridge.model.result import Failure, Reason, Receipt
 log = structlog.get_logger(__name__)
 
 BACKLOG: Final = 45.0
-"""Seconds of lines that flood control may hold back; more wait with whoever sends them, who has a store."""
+"""Seconds for which flood control may hold a line back; those that had to wait longer wait with whoever sends them,
+who has a store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Connection:
             raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, "the connection is not ready")
         if len(text.encode(errors="replace")) > self.session.text_bytes(target):
             raise SendError.permanent(Reason.POLICY_VIOLATION, "the text does not fit into one line")
-        if (backlog := self.session.backlog) > BACKLOG:
+        if (backlog := self.session.backlog(target)) > BACKLOG:
             raise SendError.passing(Reason.RESOURCE_CONSTRAINT, "flood control holds too many lines back", backlog / 2)
         token, future = self._future()
         if key:

@@ -1,9 +1,10 @@
 """How fast we may talk: a token bucket, and the queue of lines behind it."""
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import chain
 from typing import Final
 
 from adapters.irc.protocol.errors import LocalProtocolError
@@ -14,6 +15,9 @@ PER_SECOND: Final = 0.5
 """Most networks let a stranger send five lines at once and one every two seconds after that (RFC 1459 section 8.10)."""
 
 QUEUE_LINES: Final = 1000
+
+RESERVED: Final = 10
+"""Lines of a target that are taken in however many wait for others."""
 
 
 class TokenBucket:
@@ -71,32 +75,87 @@ class Queued:
     key: str = ""
 
 
+class _Lines:
+    """The lines of one urgency: in order for each target, and the targets take turns."""
+
+    def __init__(self) -> None:
+        self._by_target: OrderedDict[str, deque[Queued]] = OrderedDict()  # whose turn it is, first
+        self._number = 0
+
+    def __len__(self) -> int:
+        return self._number
+
+    def __iter__(self) -> Iterator[Queued]:
+        return chain.from_iterable(self._by_target.values())
+
+    def put(self, item: Queued) -> None:
+        self._by_target.setdefault(item.target, deque()).append(item)
+        self._number += 1
+
+    def take(self) -> Queued:
+        """The next one; raises `KeyError` if there is none."""
+        target, waiting = self._by_target.popitem(last=False)
+        item = waiting.popleft()
+        self._number -= 1
+        if waiting:
+            self._by_target[target] = waiting
+        return item
+
+    def of(self, target: str) -> int:
+        """How many are for the target."""
+        return len(self._by_target.get(target, ()))
+
+    def before(self, target: str) -> int:
+        """How many would go before another one for the target."""
+        own = self.of(target)
+        return own + sum(min(len(each), own + 1) for name, each in self._by_target.items() if name != target)
+
+    def remove(self, goes: Callable[[Queued], bool]) -> list[Queued]:
+        """Take out those of which that is true; the turns of the others stay as they are."""
+        gone = [item for item in self if goes(item)]
+        if gone:
+            for target, waiting in list(self._by_target.items()):
+                left = deque(item for item in waiting if not goes(item))
+                if left:
+                    self._by_target[target] = left
+                else:
+                    del self._by_target[target]
+            self._number -= len(gone)
+        return gone
+
+
 class Outbox:
-    """Lines on their way to the server, in order of urgency and at the pace of a bucket."""
+    """Lines on their way to the server, in order of urgency and at the pace of a bucket. Among lines of one urgency,
+    those for one target keep their order, and targets take turns: thousands for one hold up no other."""
 
     def __init__(self, bucket: TokenBucket, clock: Callable[[], float], limit: int = QUEUE_LINES) -> None:
         self._bucket = bucket
         self._clock = clock
         self._limit = limit
-        self._queues: dict[Urgency, deque[Queued]] = {urgency: deque() for urgency in Urgency}
+        self._queues: dict[Urgency, _Lines] = {urgency: _Lines() for urgency in Urgency}
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 
     def put(self, item: Queued, urgency: Urgency) -> None:
-        """Queue a line. Raises `LocalProtocolError` when too many wait."""
-        if urgency is not Urgency.NOW and len(self) >= self._limit:
+        """Queue a line. Raises `LocalProtocolError` when too many wait, and not just a few for its target."""
+        lines = self._queues[urgency]
+        if urgency is not Urgency.NOW and len(self) >= self._limit and lines.of(item.target) >= RESERVED:
             raise LocalProtocolError(f"{self._limit} lines are waiting for this connection")
-        self._queues[urgency].append(item)
+        lines.put(item)
+
+    def before(self, target: str) -> int:
+        """How many lines would be sent before something said now to the target."""
+        sooner = len(self._queues[Urgency.NOW]) + len(self._queues[Urgency.CONTROL])
+        return sooner + self._queues[Urgency.SPEECH].before(target)
 
     def due(self) -> list[Queued]:
         """The lines that may go now; they are taken out."""
         now = self._clock()
-        out = list(self._queues[Urgency.NOW])
-        self._queues[Urgency.NOW].clear()
-        for urgency, queue in self._queues.items():
-            while urgency is not Urgency.NOW and queue and self._bucket.take(now):
-                out.append(queue.popleft())
+        out: list[Queued] = []
+        for urgency, lines in self._queues.items():
+            while lines and (urgency is Urgency.NOW or self._bucket.take(now)):
+                out.append(lines.take())
         return out
 
     def deadline(self) -> float | None:
@@ -107,24 +166,19 @@ class Outbox:
 
     def waits(self, token: int) -> bool:
         """Whether the line of this token is still held back."""
-        return any(item.token == token for queue in self._queues.values() for item in queue)
+        return any(item.token == token for lines in self._queues.values() for item in lines)
 
     def withdraw(self, token: int) -> None:
         """Take out the line of this token, if it still waits."""
-        for urgency, queue in self._queues.items():
-            if any(item.token == token for item in queue):
-                self._queues[urgency] = deque(item for item in queue if item.token != token)
+        for lines in self._queues.values():
+            lines.remove(lambda item: item.token == token)
 
     def purge(self, targets: Iterable[str] | None = None) -> list[int]:
         """Take out what waits, or only what is for one of `targets`; the tokens of what was taken out."""
         only = None if targets is None else set(targets)
-        tokens: list[int] = []
-        for urgency, queue in self._queues.items():
-            kept: deque[Queued] = deque()
-            for item in queue:
-                if only is not None and item.target not in only:
-                    kept.append(item)
-                elif item.token is not None:
-                    tokens.append(item.token)
-            self._queues[urgency] = kept
-        return tokens
+        gone = [
+            item
+            for lines in self._queues.values()
+            for item in lines.remove(lambda item: only is None or item.target in only)
+        ]
+        return [item.token for item in gone if item.token is not None]

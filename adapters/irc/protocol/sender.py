@@ -167,10 +167,9 @@ class Sender:
         """Do not send the line of this token, if it was not sent yet. Nothing will be told of it any more."""
         self._outbox.withdraw(token)
 
-    @property
-    def backlog(self) -> float:
-        """Seconds until a line that is asked for now could be sent, as far as flood control goes."""
-        return max(0, len(self._outbox) - self._profile.burst) / self._profile.per_second
+    def backlog(self, target: str) -> float:
+        """Seconds until something said to the target now could be sent, as far as flood control goes."""
+        return max(0, self._outbox.before(self.fold(target)) - self._profile.burst) / self._profile.per_second
 
     def answer_ctcp(self, nick: str, text: str) -> None:
         """Answer somebody's CTCP query with what `ctcp.answer` made."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.irc.protocol.errors import LocalProtocolError
-from adapters.irc.protocol.flood import Outbox, Queued, TokenBucket, Urgency
+from adapters.irc.protocol.flood import RESERVED, Outbox, Queued, TokenBucket, Urgency
 from adapters.irc.protocol.message import Wire
 from bridge.backoff import Backoff
 
@@ -84,10 +84,91 @@ def test_what_is_taken_back_does_not_go_out() -> None:
     assert outbox.purge() == []
 
 
+def test_targets_take_turns_and_each_keeps_its_order() -> None:
+    clock = Clock()
+    outbox = Outbox(TokenBucket(1, 1, clock()), clock, limit=10_000)
+    for number in range(5000):
+        outbox.put(item(f"a{number}", number, "#a"), Urgency.SPEECH)
+    for number in range(2):
+        outbox.put(item(f"b{number}", 5000 + number, "#b"), Urgency.SPEECH)
+    outbox.put(item("c0", 6000, "#c"), Urgency.SPEECH)
+    sent = []
+    for _ in range(8):
+        sent += [queued.wire.decode() for queued in outbox.due()]
+        clock.now += 1
+    assert sent == ["a0", "b0", "c0", "a1", "b1", "a2", "a3", "a4"]
+
+
+def test_how_many_go_before_counts_turns() -> None:
+    clock = Clock()
+    outbox = Outbox(TokenBucket(1, 1, clock()), clock)
+    assert outbox.before("#a") == 0
+    for number in range(50):
+        outbox.put(item(f"a{number}", number, "#a"), Urgency.SPEECH)
+    assert (outbox.before("#a"), outbox.before("#b")) == (50, 1)
+    outbox.put(item("JOIN"), Urgency.CONTROL)
+    outbox.put(item("b", 60, "#b"), Urgency.SPEECH)
+    assert (outbox.before("#a"), outbox.before("#b"), outbox.before("#c")) == (52, 4, 3)
+    outbox.put(item("WHO"), Urgency.REPLY)
+    assert outbox.before("#c") == 3
+
+
+TARGETS = st.sampled_from(["#a", "#b", "#c"])
+
+
+@given(st.lists(st.tuples(TARGETS, st.booleans()), max_size=60), st.data())
+def test_what_is_said_next_goes_when_it_was_foretold(steps: list[tuple[str, bool]], data: st.DataObject) -> None:
+    clock = Clock()
+    outbox = Outbox(TokenBucket(1, 1, clock()), clock)
+    outbox.due()
+    said: dict[str, list[int]] = {}
+    sent: dict[str, list[int]] = {}
+
+    def send() -> Queued | None:
+        clock.now += 1
+        due = outbox.due()
+        assert len(due) <= 1
+        for queued in due:
+            sent.setdefault(queued.target, []).append(queued.token or 0)
+        return due[0] if due else None
+
+    for number, (target, speak) in enumerate(steps, start=1):
+        if speak:
+            outbox.put(item("x", number, target), Urgency.SPEECH)
+            said.setdefault(target, []).append(number)
+        else:
+            send()
+    target = data.draw(TARGETS)
+    foretold = outbox.before(target)
+    outbox.put(item("x", 1000, target), Urgency.SPEECH)
+    said.setdefault(target, []).append(1000)
+    turns = 0
+    while (queued := send()) is not None:
+        if queued.token == 1000:
+            # Whose turn it is in this round, is not asked for the forecast: one line of each other target at most.
+            assert foretold - 2 <= turns <= foretold
+        turns += 1
+    assert sent == said
+    assert len(outbox) == 0
+
+
+def test_a_full_queue_takes_a_few_for_whoever_has_nothing_in_it() -> None:
+    clock = Clock()
+    outbox = Outbox(TokenBucket(1, 1, clock()), clock, limit=100)
+    for number in range(100):
+        outbox.put(item("a", number, "#a"), Urgency.SPEECH)
+    with pytest.raises(LocalProtocolError):
+        outbox.put(item("a", 100, "#a"), Urgency.SPEECH)
+    for number in range(RESERVED):
+        outbox.put(item("b", 200 + number, "#b"), Urgency.SPEECH)
+    with pytest.raises(LocalProtocolError):
+        outbox.put(item("b", 300, "#b"), Urgency.SPEECH)
+
+
 def test_the_queue_is_bounded_but_for_what_keeps_us_alive() -> None:
     clock = Clock()
-    outbox = Outbox(TokenBucket(1, 1, clock()), clock, limit=3)
-    for _ in range(3):
+    outbox = Outbox(TokenBucket(1, 1, clock()), clock, limit=RESERVED)
+    for _ in range(RESERVED):
         outbox.put(item("s"), Urgency.SPEECH)
     with pytest.raises(LocalProtocolError):
         outbox.put(item("s"), Urgency.SPEECH)
