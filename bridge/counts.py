@@ -2,28 +2,30 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 Waiting = Callable[[], dict[str, tuple[int, float]]]
-"""By network: how many deliveries wait, and how long ago the oldest of them was said, in seconds."""
+"""By network: how many wait, and since how many seconds the oldest of them does."""
 
 
+@dataclass(frozen=True, slots=True)
 class _Queues(Collector):
-    """What waits, as it is at the moment of asking."""
+    """What waits, as it is at the moment of asking: a gauge for the number, and one for the age."""
 
-    def __init__(self, waiting: Waiting) -> None:
-        self._waiting = waiting
+    waiting: Waiting
+    number: tuple[str, str]
+    """Name and description."""
+    oldest: tuple[str, str]
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """One gauge for the number, one for the age."""
-        number = GaugeMetricFamily("rialto_deliveries_waiting", "Deliveries that have not ended", labels=["network"])
-        oldest = GaugeMetricFamily(
-            "rialto_oldest_waiting_seconds", "Since the oldest message that waits was said", labels=["network"]
-        )
-        for network, (count, age) in sorted(self._waiting().items()):
+        """Ask."""
+        number = GaugeMetricFamily(*self.number, labels=["network"])
+        oldest = GaugeMetricFamily(*self.oldest, labels=["network"])
+        for network, (count, age) in sorted(self.waiting().items()):
             number.add_metric([network], count)
             oldest.add_metric([network], age)
         return number, oldest
@@ -75,6 +77,30 @@ class Counts:
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
             registry=self.registry,
         )
+        self.connects = Counter(
+            "rialto_network_connects",
+            "Times the network came online: beyond the first, connections that were lost",
+            ["network"],
+            registry=self.registry,
+        )
+        self.lag = Histogram(
+            "rialto_event_loop_lag_seconds",
+            "By how much the event loop was late",
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+            registry=self.registry,
+        )
+        self.commit = Histogram(
+            "rialto_store_commit_seconds",
+            "What one commit of the store took, with the operations in it",
+            buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+            registry=self.registry,
+        )
+        self.batch = Histogram(
+            "rialto_store_commit_operations",
+            "Operations that shared one commit",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+            registry=self.registry,
+        )
         self.entered = Gauge(
             "rialto_places_entered", "Configured places the bot is in", ["network"], registry=self.registry
         )
@@ -82,9 +108,27 @@ class Counts:
             "rialto_network_online", "1 while the network can be spoken to", ["network"], registry=self.registry
         )
 
-    def watch(self, waiting: Waiting) -> None:
-        """From now on, what waits is shown, too."""
-        self.registry.register(_Queues(waiting))
+    def watch(self, waiting: Waiting, pending: Waiting) -> None:
+        """From now on, what waits is shown, too: to be brought, and to be taken in."""
+        self.registry.register(
+            _Queues(
+                waiting,
+                ("rialto_deliveries_waiting", "Deliveries that have not ended"),
+                ("rialto_oldest_waiting_seconds", "Since the oldest message that waits was said"),
+            )
+        )
+        self.registry.register(
+            _Queues(
+                pending,
+                ("rialto_intake_pending", "Events and states on their way into the store"),
+                ("rialto_intake_oldest_seconds", "Since the oldest of them was handed in"),
+            )
+        )
+
+    def committed(self, operations: int, seconds: float) -> None:
+        """The store made so many operations durable in one commit, which took that long. Any thread may call this."""
+        self.batch.observe(operations)
+        self.commit.observe(seconds)
 
 
 def _tasks() -> int:

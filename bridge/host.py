@@ -137,6 +137,8 @@ class Host:
         """See `bridge.contract.Core.online`. Once closed, nothing is asked of the adapter whatever it says."""
         if self._closed:
             return
+        if not self.condition.online:
+            self._shared.counts.connects.labels(self.network).inc()
         self.condition = Condition(online=True, since=self._clock())
         self._shared.counts.online.labels(self.network).set(1)
         log.info("online", network=self.network)

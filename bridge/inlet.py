@@ -4,6 +4,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, Generic, TypeVar
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 HIGH: Final = 4 * 1024 * 1024
 LOW: Final = 1024 * 1024
 """Bytes (`bridge.model.weight`) that wait when the source is told to stop, and when it may go on."""
@@ -21,8 +25,9 @@ class Inlet(Generic[T]):
     What was taken counts until it is done: whatever waits, waits in memory.
     """
 
-    def __init__(self, stop: Callable[[bool], None], weigh: Callable[[T], int]) -> None:
+    def __init__(self, network: str, stop: Callable[[bool], None], weigh: Callable[[T], int]) -> None:
         """`stop` is called with true when too much waits, with false when little does; each once in turn."""
+        self._network = network
         self._stop = stop
         self._weigh = weigh
         self._waiting: deque[T] = deque()
@@ -46,8 +51,7 @@ class Inlet(Generic[T]):
             self._waiting.append(item)
             self.weight += self._weigh(item)
         if self.weight > HIGH and not self.stopped:
-            self.stopped = True
-            self._stop(True)
+            self._turn(True)
 
     def replace_last(self, item: T) -> None:
         """This takes the place of what was put last."""
@@ -68,8 +72,13 @@ class Inlet(Generic[T]):
         self.weight -= sum(map(self._weigh, self._taken))
         self._taken.clear()
         if self.stopped and self.weight <= LOW:
-            self.stopped = False
-            self._stop(False)
+            self._turn(False)
+
+    def _turn(self, stopped: bool) -> None:
+        self.stopped = stopped
+        what = "too much waits to be taken in; reading stops" if stopped else "reading goes on"
+        log.warning(what, network=self._network, waiting=len(self))
+        self._stop(stopped)
 
     def back(self) -> None:
         """What was taken may not have reached the core: it waits again, before everything else."""

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from bridge import lag
 from bridge.admission import Admission
 from bridge.archive import Archive
 from bridge.breaker import Breaker
@@ -64,13 +65,20 @@ FAILURES = 20
 class Service:
     """One gateway over one configuration."""
 
-    def __init__(self, config: Config, keeper: KeeperClient | None = None, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        keeper: KeeperClient | None = None,
+        store: Store | None = None,
+        counts: Counts | None = None,
+    ) -> None:
         """Build the adapters; no I/O. Raises `StartError` if one cannot work as configured.
 
-        `store` is open already, and for whoever opened it to close; without one, it is opened and closed here.
+        `store` is open already, and for whoever opened it to close; without one, it is opened and closed here. Then
+        its commits are counted in `counts`.
         """
         self._config = config
-        self._counts = Counts()
+        self._counts = counts or Counts()
         contexts = {name: replace(config.context(name), keeper=keeper) for name in config.networks}
         self._supervisors = {
             name: Supervisor(
@@ -84,7 +92,7 @@ class Service:
         self._journal: Journal | None = None
         self._failures: deque[dict[str, Any]] = deque(maxlen=FAILURES)
         self._quarantined = 0
-        self._store = store or Store(config.store)
+        self._store = store or Store(config.store, self._counts.committed)
         self._is_open = store is not None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -142,6 +150,10 @@ class Service:
                 for name, host in self._hosts.items()
             },
             "lanes": self._lanes.snapshot() if self._lanes else [],
+            "intake": {
+                name: {"pending": pending, "age": age}
+                for name, (pending, age) in (self._journal.pending() if self._journal else {}).items()
+            },
             "failures": list(self._failures),
             "quarantined": self._quarantined,
             "counts": counts,
@@ -176,7 +188,6 @@ class Service:
 
         lanes = Lanes(self._adapters, self._store, self._counts, failed=failed, denies=rules.denies)
         self._lanes = lanes
-        self._counts.watch(lanes.queues)
         rosters = Rosters({place: people for place, people in kept.items() if place in places})
         found = directory(self._config.networks)
         talks = self._talks = Conversations(
@@ -223,6 +234,8 @@ class Service:
             last_seen=await self._store.read(partial(events.last_seen, places=places)),
             archive=self._archive.keeps,
         )
+        none = dict.fromkeys(self._adapters, (0, 0.0))
+        self._counts.watch(lanes.queues, lambda: none | journal.pending())
         known = names(self._config)
         for address in await self._store.read(partial(events.long_names, longer=LONG)):
             if address.network in self._config.networks:
@@ -270,8 +283,11 @@ class Service:
         for name, supervisor in self._supervisors.items():
             started.append(supervisor)
             await supervisor.start(partial(host, name))
-        retention = spawn(self._retain(), name="retention")
-        stack.push_async_callback(cancel, [retention])
+        beside = [
+            spawn(self._retain(), name="retention"),
+            spawn(lag.measure(self._counts.lag.observe), name="lag"),
+        ]
+        stack.push_async_callback(cancel, beside)
 
     async def _keep_choices(self) -> None:
         """A network that owns the bare domains of its kind owns them for ever: otherwise names would change."""

@@ -17,7 +17,7 @@ class Intake:
         self._mark = mark
         self._core = core
         self._notes: dict[str, str | None] = {}
-        self._inlet: Inlet[Event | State] = Inlet(choke, weight)
+        self._inlet: Inlet[Event | State] = Inlet(core.network, choke, weight)
         self._wake = asyncio.Event()
 
     @property

@@ -38,7 +38,7 @@ class Intake:
         durable."""
         self._mark = mark
         self._core = core
-        self._inlet: Inlet[Event | State | tuple[str, str]] = Inlet(pause, _weigh)
+        self._inlet: Inlet[Event | State | tuple[str, str]] = Inlet(core.network, pause, _weigh)
         self._noted = 0
         self._some = asyncio.Event()
         self._none = asyncio.Event()

@@ -54,6 +54,7 @@ def run(
 
 
 async def _serve(config: Config, wants_keeper: bool) -> None:
+    from bridge.counts import Counts
     from bridge.service import Service
     from bridge.store import Store
 
@@ -70,13 +71,14 @@ async def _serve(config: Config, wants_keeper: bool) -> None:
     for number in _SIGNALS:
         loop.add_signal_handler(number, asked)
     holds = any(each.kind in (Kind.IRC, Kind.XMPP) for each in config.networks.values())
-    store = Store(config.store)
+    counts = Counts()
+    store = Store(config.store, counts.committed)
     # First: where another one runs, its keeper is busy with it, and would be waited for.
     await store.open()
     try:
         keeper = await _keeper(config) if wants_keeper and holds else None
         try:
-            await Service(config, keeper, store).run(stop)
+            await Service(config, keeper, store, counts).run(stop)
         except BaseException:
             # Whoever mends what is wrong and starts again finds the connections as they are.
             if keeper is not None:

@@ -32,6 +32,9 @@ TIMEOUT = 10.0
 
 _MAX_ANSWER = 16_000_000
 
+SLOW = 2.0
+"""Seconds on the way into the store beyond which it is worth a word."""
+
 
 class NetworkStatus(BaseModel):
     """One network; `since` (seconds since the epoch) it has been so.
@@ -61,6 +64,13 @@ class LaneStatus(BaseModel):
     retrying: str | None = None
 
 
+class IntakeStatus(BaseModel):
+    """What came from one network and is on its way into the store: how much, and the oldest for how many seconds."""
+
+    pending: int
+    age: float
+
+
 class FailureStatus(BaseModel):
     """A delivery that failed: the message's id, the place it was for, when (seconds since the epoch), and why."""
 
@@ -79,11 +89,12 @@ class StoreStatus(BaseModel):
 
 class Status(BaseModel):
     """What a running instance says of itself. `quarantined`: events that could not be recorded, since the store was
-    made. Older versions say nothing of the store."""
+    made. Older versions say nothing of the store and the intake."""
 
     store: StoreStatus = StoreStatus()
     networks: dict[str, NetworkStatus]
     lanes: list[LaneStatus]
+    intake: dict[str, IntakeStatus] = {}
     failures: list[FailureStatus] = []
     quarantined: int = 0
     counts: dict[str, int | float]
@@ -187,6 +198,10 @@ def show(status: Status, out: Console, clock: Callable[[], float]) -> None:
         for name, place, why in outside:
             places.add_row(cell(name), cell(place, "bold red"), cell(why))
         out.print(places)
+    for name, intake in status.intake.items():
+        if intake.age > SLOW:
+            came = f"{counted(intake.pending, 'thing')} that came from {name} cannot be recorded yet"
+            out.print(cell(f"{came}, the oldest for {age(intake.age)}", "bold red"))
     busy = [lane for lane in status.lanes if lane.waiting or lane.retrying]
     if busy:
         lanes = Table("place", "waiting", "oldest said", "retrying because")

@@ -1,8 +1,8 @@
 """What was kept as ``message/cpim`` objects (RFC 3862)."""
 
+from bridge.model.address import Address
 from bridge.model.archive import Envelope, to_cpim
 from bridge.model.cpim import CpimError, Mailbox, entity
-from bridge.model.address import Address
 from bridge.model.event import Origin
 from bridge.model.message import Content, Kick, Message, MessageKind, Opaque, Reaction, Retraction, Text
 from bridge.store.archive import Kept

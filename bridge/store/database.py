@@ -61,9 +61,11 @@ class _Job:
 class Store:
     """The store of one running gateway. Open it, use `write` and `read` from the event loop, close it."""
 
-    def __init__(self, url: str) -> None:
-        """`url` is ``sqlite:///`` and a path, or ``postgresql://user@host/database``."""
+    def __init__(self, url: str, committed: Callable[[int, float], None] = lambda operations, seconds: None) -> None:
+        """`url` is ``sqlite:///`` and a path, or ``postgresql://user@host/database``. `committed` is called in the
+        store's thread after each commit, with the number of operations in it and the seconds that it took."""
         self._url = url
+        self._committed = committed
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -138,7 +140,7 @@ class Store:
 
         try:
             backend = _backend(self._url)
-            worker = _Worker(backend, note, self._closing)
+            worker = _Worker(backend, note, self._closing, self._committed)
             try:
                 worker.prepare()
             except BaseException:
@@ -175,8 +177,15 @@ class Store:
 class _Worker:
     """Runs operations on a database. Lives in the store's thread."""
 
-    def __init__(self, backend: Backend, note: Callable[[Trouble | None], None], closing: threading.Event) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        note: Callable[[Trouble | None], None],
+        closing: threading.Event,
+        committed: Callable[[int, float], None],
+    ) -> None:
         """`note` is told of trouble and of its end. Once `closing` is set, trouble is not waited for."""
+        self._committed = committed
         self._backend = backend
         self._note = note
         self._closing = closing
@@ -228,11 +237,13 @@ class _Worker:
                 if mark is not None and self._backend.committed(connection, mark):
                     break
                 mark = None
+                began = time.monotonic()
                 with connection.begin() as transaction:
                     for job in jobs:
                         job.result = job.operation(connection)
                     mark = self._backend.mark(connection)
                     transaction.commit()
+                self._committed(len(jobs), time.monotonic() - began)
                 break
             except (SQLAlchemyError, StoreError) as error:
                 why = str(error) if isinstance(error, StoreError) else self._backend.trouble(error)

@@ -233,6 +233,13 @@ def test_status_says_what_is_wrong_with_the_store() -> None:
     assert "the store" not in shown(store={"failure": None, "since": None})
 
 
+def test_status_says_what_cannot_be_recorded_yet() -> None:
+    slow = {"office": {"pending": 256, "age": 300.0}, "home": {"pending": 1, "age": 0.01}}
+    text = shown(intake=slow)
+    assert "256 things that came from office cannot be recorded yet, the oldest for 5 min" in text
+    assert "home" not in text
+
+
 def test_what_status_shows() -> None:
     text = shown(
         networks={

@@ -42,7 +42,7 @@ def test_what_is_said_weighs_what_it_is_long() -> None:
 @given(st.lists(st.integers(0, HIGH), max_size=60), st.lists(st.booleans(), max_size=200))
 def test_an_inlet_keeps_the_order_and_says_when_to_stop(sizes: list[int], steps: list[bool]) -> None:
     told: list[bool] = []
-    made: Inlet[tuple[int, int]] = Inlet(told.append, lambda item: item[1])
+    made: Inlet[tuple[int, int]] = Inlet("home", told.append, lambda item: item[1])
     coming, came = list(enumerate(sizes)), list[tuple[int, int]]()
     for read in [*steps, *[False] * (len(sizes) + 1)]:
         if read and coming and not made.stopped:
@@ -59,11 +59,11 @@ def test_an_inlet_keeps_the_order_and_says_when_to_stop(sizes: list[int], steps:
 
 
 def test_a_batch_is_bounded_by_number_and_by_size() -> None:
-    made: Inlet[int] = Inlet(lambda on: None, lambda size: size)
+    made: Inlet[int] = Inlet("home", lambda on: None, lambda size: size)
     made.put([1] * 1000)
     assert len(made.take()) == BATCH
     made.done()
-    large: Inlet[int] = Inlet(lambda on: None, lambda size: size)
+    large: Inlet[int] = Inlet("home", lambda on: None, lambda size: size)
     large.put([BATCH_BYTES // 2 + 1] * 5)
     assert len(large.take()) == 2
     large.back()
@@ -73,7 +73,7 @@ def test_a_batch_is_bounded_by_number_and_by_size() -> None:
 
 def test_what_was_taken_counts_until_it_is_done() -> None:
     told: list[bool] = []
-    made: Inlet[int] = Inlet(told.append, lambda size: size)
+    made: Inlet[int] = Inlet("home", told.append, lambda size: size)
     made.put([HIGH + 1])
     assert made.take() == [HIGH + 1]
     assert (told, made.stopped, len(made)) == ([True], True, 0)

@@ -49,6 +49,16 @@ async def test_writes_take_effect_in_the_order_of_the_calls_and_share_commits(tm
     await store.close()
 
 
+async def test_commits_are_told_of_with_what_was_in_them(tmp_path: Path) -> None:
+    told: list[tuple[int, float]] = []
+    store = Store(store_url(tmp_path), lambda operations, seconds: told.append((operations, seconds)))
+    await store.open()
+    await asyncio.gather(*(store.write(lambda connection: None) for _ in range(20)))
+    await store.close()
+    assert sum(operations for operations, _ in told) == 20
+    assert all(0 <= seconds < 60 for _, seconds in told)
+
+
 async def test_a_write_that_fails_harms_nobody_but_its_caller(tmp_path: Path) -> None:
     store = Store(store_url(tmp_path))
     await store.open()
