@@ -20,6 +20,7 @@ from bridge.crashpoints import Point, reach
 from bridge.delivery import Delivery, mint
 from bridge.model.address import Place
 from bridge.model.event import Event, PuppetGone, State, TopicSet
+from bridge.model.native import bounded
 from bridge.model.result import Failure, Reason
 from bridge.model.weight import ENTRY, weight
 from bridge.router import Router
@@ -177,7 +178,9 @@ class Journal:
             if not isinstance(item, Event):
                 worked_out.append(item)
                 continue
-            event = replace(item, id=mint(self._clock()), hops=item.hops - 1)
+            # As the store will keep it: what is made of the id is the same after a restart.
+            origin = replace(item.origin, native_id=bounded(item.origin.native_id))
+            event = replace(item, origin=origin, id=mint(self._clock()), hops=item.hops - 1)
             worked_out.append(event)
             route = self._router.route(event)
             if route.refusal is not None:

@@ -17,6 +17,8 @@ from sqlalchemy import (
     text,
 )
 
+from bridge.model.native import bounded
+
 metadata = MetaData(naming_convention={"ix": "ix_%(column_0_N_label)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"})
 
 
@@ -30,6 +32,16 @@ class Words(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """On the way into the database."""
         return value if value is None else value.replace("\0", "\ufffd")
+
+
+class NativeId(Words):
+    """What a network calls something, bounded (`bridge.model.native`): a query by a long one finds it, too."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """On the way into the database."""
+        return value if value is None else bounded(value)
 
 
 # Conditions of partial indexes. A query must say the same words, not bind values, or the whole table is read.
@@ -51,7 +63,7 @@ event = Table(
     metadata,
     Column("id", String(26), primary_key=True),
     Column("network", String(16), nullable=False),
-    Column("native_id", Words, nullable=False),
+    Column("native_id", NativeId, nullable=False),
     Column("place", Words, nullable=False),
     Column("place_kind", String(8), nullable=False),
     Column("sender", Words, nullable=False),
@@ -102,7 +114,7 @@ part = Table(
     Column("place", Words, primary_key=True),
     Column("part", Integer, primary_key=True),
     Column("state", String(10), nullable=False),
-    Column("native_id", Words),
+    Column("native_id", NativeId),
     Column("payload", LargeBinary),
     Index("ix_part_native", "network", "native_id"),
 )
@@ -113,7 +125,7 @@ quarantine = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("network", String(16), nullable=False),
-    Column("native_id", Words, nullable=False),
+    Column("native_id", NativeId, nullable=False),
     Column("error", Words, nullable=False),
     Column("when", Float, nullable=False),
 )

@@ -1,6 +1,7 @@
 """The core as a whole, over networks in memory: what comes in once goes out once, in order, by the right voice."""
 
 import asyncio
+import secrets
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from bridge.delivery import mint, minted_at, parse_part_id, part_id
 from bridge.model.address import Address, Person
 from bridge.model.event import Cause, Joined, Left, PuppetGone, Renamed, Roster, TopicSet
 from bridge.model.message import Message, Text
+from bridge.model.native import bounded
 from bridge.model.result import Failure, Reason, Receipt
 from bridge.rules import Pattern, Rules
 from bridge.service import Service
@@ -61,6 +63,28 @@ async def test_the_same_origin_is_taken_in_once(tmp_path: Path) -> None:
         await nets["home"].core.accept(said("once", ANA, native_id="$1"), said("twice", ANA, native_id="$2"))
         await nets["office"].until(lambda: len(nets["office"].sent) >= 2)
         assert texts(nets["office"]) == ["once", "twice"]
+
+
+async def test_an_id_of_ten_thousand_bytes_is_known_again_like_any_other(tmp_path: Path) -> None:
+    """Strangers may choose it; so may who confirms."""
+    before, after = networks(), networks()
+    long = secrets.token_hex(5000)
+    before["libera"].answer = lambda part: Receipt(secrets.token_hex(5000))
+    async with running(tmp_path, before) as service:
+        core = before["home"].core
+        await core.accept(said("one", ANA, native_id=long), said("two", ANA, native_id=f"{long}2"))
+        await core.accept(said("one", ANA, native_id=long))
+        await before["libera"].until(partial(heard, before["libera"], 2))
+        await before["office"].until(lambda: ended(service, "libera", "confirmed") == 2)
+        assert {len(part.source) for part in before["libera"].sent} == {len(bounded(long))}
+        assert service.status()["counts"].get("rialto_events_quarantined_total{network=home}", 0) == 0
+        sources = [part.source for part in before["libera"].sent]
+    async with running(tmp_path, after) as service:
+        await after["home"].core.accept(said("one", ANA, native_id=long), said("fence", ANA))
+        await after["libera"].until(partial(heard, after["libera"], 1))
+        assert texts(after["libera"]) == ["fence"]
+        found = await service.story(f"{long}2")
+        assert [each["native_id"] for each in found] == [sources[1]]
 
 
 async def test_the_same_origin_is_taken_in_once_over_a_restart(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The store: one transaction for many, no one harmed by another's fault, a schema that migrations reach."""
 
 import asyncio
+import random
+import string
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,7 @@ from bridge.model.address import Address, Person, Place
 from bridge.model.event import Cause, Event, Origin, PuppetGone, Roster, TopicSet
 from bridge.model.message import Message, MessageKind, Span, Style, Text
 from bridge.model.result import Failure, Reason, Receipt
-from bridge.store import Store, StoreError, deliveries, events, states
+from bridge.store import Store, StoreError, deliveries, events, states, story
 from bridge.store.deliveries import Piece
 from bridge.store.tables import body, event, memory, metadata, part, quarantine
 from tests.unit.stores import store_url
@@ -319,6 +321,37 @@ async def test_what_is_erased_at_once_is_bounded(tmp_path: Path, monkeypatch: py
     forget = partial(events.forget, bodies_before=2000.0)
     assert [await store.write(partial(forget, ids_before=0.0)) for _ in range(3)] == [(2, 0), (1, 0), (0, 0)]
     assert [await store.write(partial(forget, ids_before=2000.0)) for _ in range(3)] == [(0, 2), (0, 1), (0, 0)]
+    await store.close()
+
+
+def random_id(seed: int, length: int = 10_000) -> str:
+    """One that no database can make shorter."""
+    draw = random.Random(seed)
+    return "".join(draw.choices(string.ascii_letters + string.digits, k=length))
+
+
+async def test_ids_of_any_length_are_kept_apart_and_found(tmp_path: Path) -> None:
+    """An entry of PostgreSQL's index has some 2,700 bytes; what strangers call their messages may have more."""
+    store = await opened(tmp_path)
+    same = random_id(1)
+    ids = [same, same + "x", random_id(2, 2048), random_id(3, 2049), "\u1234" * 2000]
+    said_all = [said(native_id) for native_id in ids]
+    todo = await record(store, *said_all)
+    again = await store.write(
+        partial(events.record, events=[said(native_id) for native_id in ids], deliveries=[], received=3.0)
+    )
+    assert again == frozenset()
+    receipt = random_id(4)
+    for number, each in enumerate(todo):
+        pieces = [Piece(0, False, MessageKind.TEXT, Text("hi"))]
+        await store.write(partial(deliveries.begin, each=each, pieces=pieces, now=2.0))
+        confirmed = Receipt(f"{receipt}{number}")
+        await store.write(partial(deliveries.confirm, each=each, index=0, receipt=confirmed, state=State.CONFIRMED))
+    for number, native_id in enumerate(ids):
+        for wanted in (native_id, f"{receipt}{number}"):
+            found = await store.read(partial(story.stories, wanted=wanted, networks=["home", "libera"]))
+            assert [each["id"] for each in found] == [said_all[number].id]
+    await store.write(partial(events.set_aside, each=said_all[0], error="x", now=1.0))
     await store.close()
 
 
