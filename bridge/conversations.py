@@ -35,16 +35,19 @@ class Conversations:
         in_rooms: Callable[[Address], bool],
         is_canonical: Callable[[Address], bool] = lambda address: True,
         is_room: Callable[[Address], bool] = lambda address: False,
+        delivers: Callable[[Address, Address], bool] = lambda owner, sender: True,
         known: Iterable[Pair] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`in_rooms`: is the person in a configured place? `is_canonical`: is that how their network spells them?
-        `is_room`: is it no person, but a configured place? `known`: conversations the store kept."""
+        `is_room`: is it no person, but a configured place? `delivers`: does the first take what the second writes?
+        `known`: conversations the store kept."""
         self._rules = rules
         self._adapters = adapters
         self._in_rooms = in_rooms
         self._is_canonical = is_canonical
         self._is_room = is_room
+        self._delivers = delivers
         self._open = set(known)
         self._starting: OrderedDict[Pair, Address] = OrderedDict()  # begun by whom, and not taken in yet
         self._clock = clock
@@ -93,6 +96,9 @@ class Conversations:
             return Failure(Reason.FORBIDDEN, "you may not use this bridge")
         if self._rules.denies(to):
             return Failure(Reason.FORBIDDEN, "nobody can be written to there through this bridge")
+        if not self._delivers(to, who):
+            # Also in a conversation that is open: who may write to somebody is theirs to decide, at any time.
+            return Failure(Reason.FORBIDDEN, "they do not take messages from you")
         if pair(who, to) in self._open or self._starting.get(pair(who, to)) == who:
             return None
         if not self.may_use(who):

@@ -1,11 +1,11 @@
-"""Who may use the bridge: patterns over people. Pure."""
+"""Who may use the bridge, and what the operator decided for people: patterns over people. Pure."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 from bridge.model.address import NETWORK_NAME, Address
+from bridge.model.rule import Decision, RuleKind
 
 MAX_PATTERN = 512
 """How long a pattern may be, in characters."""
@@ -41,13 +41,25 @@ class Pattern:
 
     def matches(self, address: Address) -> bool:
         """Whether this is one of the people meant."""
-        pattern = self.text.casefold()
-        forms = [address.native.casefold(), str(address).casefold()]
-        if any(_glob(pattern, form) for form in forms):
-            return True
-        if "@" in address.native:
-            return False
-        return any(_glob(pattern.translate(_RFC1459), form.translate(_RFC1459)) for form in forms)
+        pattern, native = self.text.casefold(), address.native.casefold()
+        if "@" not in native:
+            pattern, native = pattern.translate(_RFC1459), native.translate(_RFC1459)
+        return _glob(pattern, native) or _glob(pattern, f"{address.network}:{native}")
+
+    def covers(self, other: "Pattern") -> bool:
+        """Whether it is known to match everybody whom `other` matches. False where it cannot be told."""
+        return _glob(self.text.casefold(), other.text.casefold())
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator decided for those people whom `of` matches, about those whom `who` matches: a pattern, or
+    `bridge.model.rule.ANONYMOUS`. It holds where the people have no rule of their own that matches."""
+
+    of: Pattern
+    kind: RuleKind
+    who: str
+    decision: Decision
 
 
 DM_PER_HOUR = 20
@@ -59,7 +71,7 @@ class Rules:
     """The operator's access rules. `use` and `dm` are None where none was written: then the defaults hold.
 
     `bots` are bridges and bots of others, of which nothing is bridged at all. `dm_per_hour` is how many conversations
-    one person may start within an hour.
+    one person may start within an hour. `people` is what the operator decided for people.
     """
 
     use: tuple[Pattern, ...] | None = None
@@ -67,6 +79,7 @@ class Rules:
     dm: tuple[Pattern, ...] | None = None
     bots: tuple[Pattern, ...] = ()
     dm_per_hour: int = DM_PER_HOUR
+    people: tuple[Policy, ...] = ()
 
     def may_use(self, address: Address, *, known: bool) -> bool:
         """Whether what this person says and does is bridged.
@@ -99,10 +112,9 @@ def _any(patterns: Iterable[Pattern], address: Address) -> bool:
 
 def _glob(pattern: str, text: str) -> bool:
     """Whether the whole text fits. In time proportional to both lengths: ids are made by strangers."""
-    first, *rest = re.split(r"\*+", pattern)
-    if not rest:
-        return text == first
-    *middle, last = rest
+    if "*" not in pattern:
+        return text == pattern
+    first, *middle, last = pattern.split("*")
     if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
         return False
     at, end = len(first), len(text) - len(last)

@@ -30,12 +30,14 @@ from bridge.keeper.client import KeeperClient
 from bridge.lanes import Lanes
 from bridge.model.address import Place
 from bridge.model.result import Failure
+from bridge.permissions import Permissions
 from bridge.presences import Presences
 from bridge.reconcile import Reconciler
 from bridge.reports import Reports
 from bridge.rosters import Rosters
 from bridge.router import Router
 from bridge.store import Store, StoreError, archive, conversations, events, states, story
+from bridge.store import rules as stored_rules
 from bridge.supervisor import Supervisor
 from bridge.tasks import cancel, spawn
 from bridge.topics import Topics
@@ -190,12 +192,14 @@ class Service:
         self._lanes = lanes
         rosters = Rosters({place: people for place, people in kept.items() if place in places})
         found = directory(self._config.networks)
+        permissions = Permissions(self._store, await self._store.read(stored_rules.known), rules.people)
         talks = self._talks = Conversations(
             rules,
             self._adapters,
             in_rooms=rosters.in_any,
             is_canonical=found.is_canonical,
             is_room=lambda address: Place(address.network, address.native) in places,
+            delivers=permissions.delivers,
             known=await self._store.read(conversations.known),
         )
         self._breaker = Breaker(time.monotonic, reports.looping)

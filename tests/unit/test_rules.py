@@ -125,3 +125,19 @@ def test_declared_bots_are_denied() -> None:
 
 def patterns(*texts: str) -> tuple[Pattern, ...]:
     return tuple(map(Pattern.parse, texts))
+
+
+SIGNS = st.text(st.sampled_from("ab[{*@:"), min_size=1, max_size=6)
+
+
+@given(SIGNS, SIGNS, st.text(st.sampled_from("ab[{@:"), min_size=1, max_size=6))
+def test_a_pattern_that_covers_another_matches_all_that_it_matches(broad: str, narrow: str, native: str) -> None:
+    address = Address("a", native)
+    if Pattern(broad).covers(Pattern(narrow)) and Pattern(narrow).matches(address):
+        assert Pattern(broad).matches(address)
+
+
+def test_a_star_covers_every_pattern_and_no_pattern_without_one_covers_a_star() -> None:
+    assert Pattern("*").covers(Pattern("*@example.org"))
+    assert Pattern("*@Example.org").covers(Pattern("b*@example.org"))
+    assert not Pattern("b*@example.org").covers(Pattern("*@example.org"))

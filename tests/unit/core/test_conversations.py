@@ -17,7 +17,8 @@ from bridge.delivery import Delivery
 from bridge.model.address import Address, Person, Place, PlaceKind
 from bridge.model.event import HOPS, Event, Joined, Left
 from bridge.model.result import Failure, Reason
-from bridge.rules import Pattern, Rules
+from bridge.model.rule import Decision, RuleKind
+from bridge.rules import Pattern, Policy, Rules
 from bridge.service import Service
 from bridge.store import Store, conversations, deliveries, events
 from bridge.store.tables import conversation
@@ -110,6 +111,24 @@ async def test_rules_decide_who_starts(tmp_path: Path, rules: Rules, reason: Rea
     async with running(tmp_path, nets, rules):
         assert (await refusal(nets, private("psst", ANA, KESTREL.address))).reason is reason
         assert not nets["libera"].sent
+
+
+@pytest.mark.conforms("RFC2779:2.3.5")
+async def test_who_may_not_write_to_somebody_is_refused_also_in_an_open_conversation(tmp_path: Path) -> None:
+    nets = with_ana_at_home()
+    async with running(tmp_path, nets):
+        await nets["home"].core.accept(private("psst", ANA, KESTREL.address))
+        await nets["libera"].until(lambda: len(nets["libera"].sent) == 1)
+    rejecting = Rules(people=(Policy(Pattern("libera:*"), RuleKind.DELIVERY, "home:*", Decision.BLOCK),))
+    again = with_ana_at_home()
+    async with running(tmp_path, again, rejecting):
+        failure = await refusal(again, private("still there?", ANA, KESTREL.address))
+        assert failure == Failure(Reason.FORBIDDEN, "they do not take messages from you")
+        # The rule is about who writes to them, not about whom they write to; and not about rooms.
+        await again["libera"].core.accept(private("leave me alone", KESTREL, ANA.address))
+        await again["home"].until(lambda: [part.text.text for part in again["home"].sent] == ["leave me alone"])
+        await again["home"].core.accept(said("hello all", ANA))
+        await again["libera"].until(lambda: [part.text.text for part in again["libera"].sent] == ["hello all"])
 
 
 async def test_of_new_conversations_there_are_so_many_an_hour(tmp_path: Path) -> None:
