@@ -1,6 +1,6 @@
 """What keys mean for each other: networks that would collide, places that are bridged twice, patterns over people."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,14 +10,15 @@ from pydantic import BaseModel, SecretStr
 from bridge.archive import Keeping
 from bridge.config.mistakes import guess
 from bridge.config.model import Attachment
-from bridge.config.schema import FEDERATED, ArchiveSection, PlaceSection, RulesSection
+from bridge.config.schema import FEDERATED, ArchiveSection, PeopleSection, PlaceSection, RulesSection
 from bridge.config.shape import Loc
 from bridge.contract import Factory
 from bridge.directory import Directory
 from bridge.model.address import NETWORK_NAME, Address, Place
 from bridge.model.room import Member, Room
+from bridge.model.rule import ANONYMOUS, Decision, RuleKind
 from bridge.names import Kind
-from bridge.rules import Pattern, Rules
+from bridge.rules import Pattern, Policy, Rules
 
 Problem = tuple[Loc, str]
 
@@ -156,26 +157,43 @@ class Assembly:
         """The access rules; a pattern that is limited to a network needs that network."""
         written = {"use": section.use, "deny": section.deny, "dm": section.dm, "bots": section.bots}
         for key, patterns in written.items():
-            self._patterns(key, patterns or (), networks)
+            for index, text in enumerate(patterns or ()):
+                self._pattern(text, ("rules", key, index), networks)
+        for index, entry in enumerate(section.people):
+            self._people(entry, ("rules", "people", index), networks)
         if self.problems:
             return Rules()
         parsed = {
             key: None if patterns is None else tuple(map(Pattern.parse, patterns)) for key, patterns in written.items()
         }
         return Rules(
-            parsed["use"], parsed["deny"] or (), parsed["dm"], parsed["bots"] or (), dm_per_hour=section.dm_per_hour
+            parsed["use"],
+            parsed["deny"] or (),
+            parsed["dm"],
+            parsed["bots"] or (),
+            dm_per_hour=section.dm_per_hour,
+            people=tuple(policy for entry in section.people for policy in _policies(entry)),
         )
 
-    def _patterns(self, key: str, patterns: Sequence[str], networks: Mapping[str, Attachment]) -> None:
-        for index, text in enumerate(patterns):
-            try:
-                network = Pattern.parse(text).network
-            except ValueError as error:
-                self.problems.append((("rules", key, index), str(error)))
-                continue
-            if network is not None and network not in networks:
-                words = f"no network is called {network!r}; " + guess(network, list(networks), "networks are")
-                self.problems.append((("rules", key, index), words))
+    def _pattern(self, text: str, loc: Loc, networks: Mapping[str, Attachment]) -> None:
+        try:
+            network = Pattern.parse(text).network
+        except ValueError as error:
+            self.problems.append((loc, str(error)))
+            return
+        if network is not None and network not in networks:
+            words = f"no network is called {network!r}; " + guess(network, list(networks), "networks are")
+            self.problems.append((loc, words))
+
+    def _people(self, entry: PeopleSection, loc: Loc, networks: Mapping[str, Attachment]) -> None:
+        self._pattern(entry.of, (*loc, "of"), networks)
+        if entry.who != ANONYMOUS:
+            self._pattern(entry.who, (*loc, "who"), networks)
+        elif entry.delivery is not None or entry.visibility is not None:
+            text = f"{ANONYMOUS} goes with `access` only: nobody writes, or is watched, without a name"
+            self.problems.append(((*loc, "who"), text))
+        if not any(getattr(entry, kind) for kind in RuleKind):
+            self.problems.append((loc, "decides nothing; add access, delivery or visibility"))
 
     def archive(self, section: ArchiveSection, rooms: Collection[str]) -> Keeping:
         """What is kept of what was said; rooms to omit must be there."""
@@ -203,3 +221,11 @@ class Assembly:
         if not path.parent.is_dir():
             self.problems.append((("store",), f"there is no folder {path.parent}; make it, or name another"))
         return f"sqlite:///{path}"
+
+
+def _policies(entry: PeopleSection) -> Iterator[Policy]:
+    """What is decided by one entry."""
+    for kind in RuleKind:
+        word = getattr(entry, kind)
+        if word is not None:
+            yield Policy(Pattern.parse(entry.of), kind, entry.who, Decision.parse(word))

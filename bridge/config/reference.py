@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from bridge.config.schema import Base, PlaceSection, network_model
-from bridge.config.shape import choices, described, fields_of, models
+from bridge.config.shape import below, choices, described, fields_of, models
 from bridge.config.values import Written
 from bridge.contract import Factory, Moded
 from bridge.registry import installed
@@ -63,7 +63,7 @@ def _tree(title: str, path: str, model: type[BaseModel]) -> Iterator[str]:
     """The section of a model, and of those within it."""
     yield from _section(title, model)
     for key, field in fields_of(model).items():
-        for inner in models(field.annotation):
+        for inner in models(field.annotation) or models(below(field.annotation, 0)):
             yield from _tree(f"`{key}` of {path}", f"{key} of {path}", inner)
 
 

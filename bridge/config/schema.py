@@ -69,6 +69,26 @@ class Http(Strict):
     )
 
 
+class PeopleSection(Strict):
+    """What holds for people who have no rule of their own that matches: see docs/rules.md."""
+
+    of: str = Field(description="Whom this is decided for: a pattern.")
+    who: str = Field(
+        description="About whom: a pattern, or `anonymous` for whoever does not say who they are (`access` only)."
+    )
+    access: Literal["allow", "confirm", "polite-block", "block"] | None = Field(
+        default=None,
+        description="Whether `who` sees the presence of `of`. `confirm` has `of` asked; `polite-block` looks like "
+        "somebody offline.",
+    )
+    delivery: Literal["allow", "block"] | None = Field(
+        default=None, description="Whether `who` may write to `of` in private."
+    )
+    visibility: Literal["allow", "block"] | None = Field(
+        default=None, description="Whether `who` may know that `of` watches them."
+    )
+
+
 class RulesSection(Strict):
     """Who may use the bridge: patterns over people, where `*` stands for any text."""
 
@@ -95,6 +115,11 @@ class RulesSection(Strict):
     bots: list[str] = Field(
         default=[],
         description="Other bridges and bots: nothing of what they say is bridged, so that no message goes in circles.",
+    )
+    people: list[PeopleSection] = Field(
+        default=[],
+        description="What you decide for people, where they have decided nothing themselves by a word to the bot. Of "
+        "several that match, the most generous holds.",
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import Self
 
 from bridge.model.address import Address
 
@@ -35,6 +36,14 @@ class Decision(IntEnum):
     def word(self) -> str:
         """As people write it: ``polite-block``."""
         return self.name.lower().replace("_", "-")
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """Read what `word` wrote. Raises `ValueError`."""
+        for decision in cls:
+            if decision.word == word:
+                return decision
+        raise ValueError(f"{word!r} is none of {', '.join(decision.word for decision in cls)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from bridge.config import load, reference
 from bridge.config.mistakes import ConfigError
 from bridge.config.schema import Base, PlaceSection, network_model
-from bridge.config.shape import described, fields_of, models
+from bridge.config.shape import below, described, fields_of, models
 from bridge.contract import Factory, Moded
 from bridge.registry import installed
 
@@ -23,7 +23,7 @@ def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str, typ
     """Every key of a model and of those within it: its path, itself, and the model that it belongs to."""
     for key, field in fields_of(model).items():
         yield f"{path}{key}", key, model
-        for inner in models(field.annotation):
+        for inner in models(field.annotation) or models(below(field.annotation, 0)):
             yield from keys(inner, f"{path}{key}.")
 
 

@@ -11,7 +11,8 @@ from bridge.config import Config, Listen, load, names
 from bridge.contract import Context
 from bridge.model.address import Address, Place
 from bridge.model.room import Direction, Member, Room
-from bridge.rules import Pattern, Rules
+from bridge.model.rule import ANONYMOUS, Decision, RuleKind
+from bridge.rules import Pattern, Policy, Rules
 from tests.unit.config.fakes import FACTORIES, GOOD, write
 
 
@@ -227,3 +228,19 @@ def test_any_number_of_networks(tmp_path: Path) -> None:
     config = loaded(tmp_path, GOOD.replace("rooms:", many + "rooms:"))
     assert len(config.networks) == 1003
     assert setting(config, "net999", "server") == "irc://irc999.example"
+
+
+def test_what_the_operator_decides_for_people(tmp_path: Path) -> None:
+    text = """
+rules:
+  people:
+    - {of: "*", who: anonymous, access: polite-block}
+    - {of: "*@example.org", who: "*", access: confirm, delivery: block, visibility: allow}
+"""
+    everybody, local = Pattern("*"), Pattern("*@example.org")
+    assert loaded(tmp_path, GOOD + text).rules.people == (
+        Policy(everybody, RuleKind.ACCESS, ANONYMOUS, Decision.POLITE_BLOCK),
+        Policy(local, RuleKind.ACCESS, "*", Decision.CONFIRM),
+        Policy(local, RuleKind.DELIVERY, "*", Decision.BLOCK),
+        Policy(local, RuleKind.VISIBILITY, "*", Decision.ALLOW),
+    )

@@ -248,6 +248,36 @@ ADDED: list[tuple[str, list[str]]] = [
     ),
     ("archive: {omit: [loby]}", ["config.yaml: archive.omit[0]: no room is called 'loby'; did you mean 'lobby'?"]),
     ("archive: {keep: 3}", [f"config.yaml: archive.keep: {DURATION}"]),
+    (
+        "rules: {people: [{of: '*', who: '*', access: maybe}]}",
+        ["config.yaml: rules.people[0].access: write 'allow', 'confirm', 'polite-block' or 'block'"],
+    ),
+    (
+        "rules: {people: [{of: '*', who: '*', delivery: confirm}]}",
+        ["config.yaml: rules.people[0].delivery: write 'allow' or 'block'"],
+    ),
+    (
+        "rules: {people: [{of: '*', access: allow}]}",
+        [
+            "config.yaml: rules.people[0].who: is missing: About whom: a pattern, or `anonymous` for whoever does not "
+            "say who they are (`access` only)."
+        ],
+    ),
+    (
+        "rules: {people: [{of: '*', who: '*', acess: allow}]}",
+        ["config.yaml: rules.people[0].acess: unknown key; did you mean 'access'?"],
+    ),
+    (
+        "rules: {people: [{of: '*', who: 'b o'}, {of: 'librea:*', who: anonymous, delivery: block}]}",
+        [
+            "config.yaml: rules.people[0].who: write a pattern without spaces and control characters, for example"
+            " *@example.org",
+            "config.yaml: rules.people[0]: decides nothing; add access, delivery or visibility",
+            "config.yaml: rules.people[1].of: no network is called 'librea'; did you mean 'libera'?",
+            "config.yaml: rules.people[1].who: anonymous goes with `access` only: nobody writes, or is watched, "
+            "without a name",
+        ],
+    ),
     ("log: {level: verbose}", ["config.yaml: log.level: write 'debug', 'info', 'warning' or 'error'"]),
     ("netwroks: {}", ["config.yaml: netwroks: unknown key; did you mean 'networks'?"]),
     (
