@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from bridge.capabilities import Capabilities
 from bridge.keeper.client import KeeperClient
 from bridge.model.address import Address, Person, Place
+from bridge.model.command import Offer
 from bridge.model.event import HOPS, Event, State
 from bridge.model.message import MessageKind, Text
 from bridge.model.presence import Presence
@@ -158,6 +159,17 @@ class Core(Protocol):
 
     def written(self, address: Address) -> str:
         """What to write for a person, the shortest that `find` understands."""
+
+    async def command(self, person: Person, text: str) -> str | None:
+        """Somebody said something to the bot alone that is for nobody else: do what it says, if it is a command.
+
+        Returns the answer for them, of one or a few lines; None if it is no command. What it changed is durable by
+        then. May wait for a disk; raises `asyncio.CancelledError` only.
+        """
+
+    @property
+    def commands(self) -> Mapping[str, Offer]:
+        """What `command` understands, by name. A line is a command if its first word is one of these, in any case."""
 
     def online(self) -> None:
         """The network can be spoken to now. Lanes and reconciliation (re)start.

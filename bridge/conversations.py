@@ -48,7 +48,7 @@ class Conversations:
         self._is_canonical = is_canonical
         self._is_room = is_room
         self._delivers = delivers
-        self._open = set(known)
+        self.keep(known)
         self._starting: OrderedDict[Pair, Address] = OrderedDict()  # begun by whom, and not taken in yet
         self._clock = clock
         self._starts: OrderedDict[Address, deque[float]] = OrderedDict()
@@ -71,10 +71,17 @@ class Conversations:
         both = pair(event.sender.address, event.to)
         self._starting.pop(both, None)
         self._open.add(both)
+        self._talking.update(both)
 
     def keep(self, known: Iterable[Pair]) -> None:
         """These are open, and no others: the store has forgotten the rest."""
         self._open = set(known)
+        self._talking = {address for both in self._open for address in both}
+
+    def may_decide(self, address: Address) -> bool:
+        """Whether the person has a say in who may see them and write to them: who may use the bridge, and who was
+        reached by it."""
+        return self.may_use(address) or (address in self._talking and not self._rules.denies(address))
 
     def may_watch(self, watcher: Address, watched: Address) -> bool:
         """Whether `watcher` may know of the presence of `watched`: who may write may see."""

@@ -9,6 +9,7 @@ from itertools import chain, repeat
 
 import structlog
 
+from bridge.commands import Commands
 from bridge.contract import Adapter, Keeping, SendError
 from bridge.counts import Counts
 from bridge.directory import Directory
@@ -16,6 +17,7 @@ from bridge.doubles import Doubles
 from bridge.journal import Journal, Keep
 from bridge.lanes import Lanes
 from bridge.model.address import Address, Person, Place
+from bridge.model.command import Offer
 from bridge.model.event import Event, State
 from bridge.model.presence import Presence
 from bridge.model.result import Failure, Reason, Receipt
@@ -57,6 +59,7 @@ class Shared:
     presences: Presences
     directory: Directory
     doubles: Doubles
+    commands: Commands
 
 
 @dataclass(slots=True)
@@ -132,6 +135,15 @@ class Host:
     def written(self, address: Address) -> str:
         """See `bridge.contract.Core.written`."""
         return self._shared.directory.written(address)
+
+    async def command(self, person: Person, text: str) -> str | None:
+        """See `bridge.contract.Core.command`."""
+        return await self._shared.commands.run(person, text)
+
+    @property
+    def commands(self) -> Mapping[str, Offer]:
+        """See `bridge.contract.Core.commands`."""
+        return self._shared.commands.offers
 
     def online(self) -> None:
         """See `bridge.contract.Core.online`. Once closed, nothing is asked of the adapter whatever it says."""

@@ -18,6 +18,7 @@ from bridge.admission import Admission
 from bridge.archive import Archive
 from bridge.breaker import Breaker
 from bridge.changes import Changes
+from bridge.commands import Commands
 from bridge.config import Config, directory, names
 from bridge.contract import Adapter, Routed, StartError
 from bridge.conversations import Conversations
@@ -260,6 +261,7 @@ class Service:
             Presences(self._adapters, may_watch=talks.may_watch, denies=rules.denies),
             found,
             doubles,
+            Commands(permissions, found, may=talks.may_decide, networks=self._config.networks),
         )
         memories = await self._store.read(states.memories)
 

@@ -73,6 +73,7 @@ class IrcAdapter:
         self._context = context
         self._own = OwnNicks()
         self._tasks: list[asyncio.Task[None]] = []
+        self._errands: set[asyncio.Task[None]] = set()
 
     async def start(self, core: Core) -> None:
         """Begin to connect. Raises `StartError` if the certificates to trust cannot be read, or a key is none."""
@@ -161,7 +162,13 @@ class IrcAdapter:
             put=self._splits.take,
             ignored=core.ignored,
             reception=Reception(
-                scene, core, self._direct, self._conversations, self._whereabouts, put=self._splits.take
+                scene,
+                core,
+                self._direct,
+                self._conversations,
+                self._whereabouts,
+                put=self._splits.take,
+                spawn=self._errand,
             ),
             direct=self._direct,
             partners=self._conversations.partners,
@@ -181,9 +188,10 @@ class IrcAdapter:
             return
         notes = self._gaps.beat()
         await asyncio.gather(self._puppets.stop(GOODBYE, QUIT_WITHIN), self._bot.stop(GOODBYE, QUIT_WITHIN))
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._errands]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._desk.stop()
         self._intake.remember(notes)
         await self._intake.drain()
@@ -455,6 +463,13 @@ class IrcAdapter:
         task = asyncio.create_task(work, name=f"irc {name} {self._context.network}")
         task.add_done_callback(self._ended)
         self._tasks.append(task)
+
+    def _errand(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Something small, which ends by itself, or with the adapter."""
+        task = asyncio.create_task(work, name=f"irc {name} {self._context.network}")
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or (error := task.exception()) is None:

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from adapters.irc.conversations import Conversations
 from adapters.irc.direct import Direct, answer
@@ -18,9 +18,9 @@ from adapters.irc.protocol.events import Manner
 from adapters.irc.protocol.flood import TokenBucket
 from adapters.irc.puppet import Puppet
 from adapters.irc.whereabouts import Whereabouts
-from bridge.addressed import addressed, usage
+from bridge.addressed import addressed, command_name, in_lines, usage
 from bridge.contract import Core
-from bridge.model.address import Address
+from bridge.model.address import Address, Person
 from bridge.model.event import Event, State
 from bridge.model.message import Span, Text
 
@@ -29,6 +29,9 @@ SOURCE: Final = "rialto-bridge, Apache-2.0"
 
 ANSWERS: Final = (20.0, 2.0)
 """Answers to strangers: so many at once, so many per second. More would let them make us flood."""
+
+ANSWER_LINES: Final = 5
+"""Lines of one answer. What is longer ends with a sign of it."""
 
 ANSWERS_EACH: Final = (10.0, 0.5)
 """The same for one of them. Nobody types so fast: who is not understood learns of it, unless they flood."""
@@ -49,7 +52,10 @@ class Reception:
         whereabouts: Whereabouts,
         *,
         put: Callable[[Event | State], None],
+        spawn: Callable[[Coroutine[Any, Any, None], str], None],
     ) -> None:
+        """`spawn` starts an errand that ends with the adapter."""
+        self._spawn = spawn
         self._scene = scene
         self._core = core
         self._direct = direct
@@ -110,6 +116,9 @@ class Reception:
     def _addressed(self, connection: Connection, said: events.Said) -> None:
         """A line to the bot is for whom it names. Who named nobody is never brought anywhere by a guess."""
         nick, text = said.source.nick, from_irc(said.text)
+        if command_name(text.text) in self._core.commands:
+            self._command(connection, said, text.text)
+            return
         who, words = addressed(text.text)
         try:
             to = self._core.find(who) if who else None
@@ -128,6 +137,25 @@ class Reception:
                 conversation.greeted = True
                 written = self._core.written(to)
                 answer(connection, nick, f'On its way to {written}. Begin each message to them with "{written}".')
+
+    def _command(self, connection: Connection, said: events.Said, text: str) -> None:
+        """A word to the bot itself. Who may not be answered is not obeyed either."""
+        if self._may_answer(said.source.nick):
+            self._spawn(self._obey(connection, said, text), "command")
+        else:
+            self._core.ignored("too many commands", said.msgid)
+
+    async def _obey(self, connection: Connection, said: events.Said, text: str) -> None:
+        nick = said.source.nick
+        person = Person(self._scene.address(nick), nick)
+        reply = await self._core.command(person, text)
+        if reply is None:
+            self._refuse(connection, said, usage(EXAMPLE))
+            return
+        for line in in_lines(reply, connection.session.text_bytes(nick), ANSWER_LINES):
+            if not self._answers.take(self._loop.time()):
+                return
+            answer(connection, nick, line)
 
     def _refuse(self, connection: Connection, said: events.Said, text: str) -> None:
         self._core.ignored("addressed to nobody", said.msgid)

@@ -134,8 +134,7 @@ class DirectRooms:
             conversation.missed = True
             return Taken(ignored="read when the room is entered")
         saying = self._listener.hear(pdu, conversation)
-        if saying.answer:
-            self._opening.say(conversation, saying.answer, event_id)
+        self._opening.reply(conversation, saying, event_id)
         if saying.event is None:
             return Taken(echo=saying.outcome.echo, ignored=saying.outcome.ignored)
         self._conversations.use(conversation)

@@ -24,7 +24,7 @@ from adapters.matrix.tasks import Tasks
 from bridge.addressed import usage
 from bridge.backoff import HALF, Backoff
 from bridge.contract import Core
-from bridge.model.address import Person
+from bridge.model.address import Address, Person
 
 log = structlog.get_logger(__name__)
 
@@ -109,6 +109,13 @@ class Opening:
     def say(self, conversation: Conversation, text: str, about: str | None) -> None:
         """Tell the user something in the room, and do not wait for it."""
         self._tasks.spawn(self._saying(conversation, text, about), "private notice")
+
+    def reply(self, conversation: Conversation, saying: Saying, about: str | None) -> None:
+        """Tell the user what is to be said to that, if anything is, and do not wait for it."""
+        if saying.asked:
+            self._tasks.spawn(self._obeying(conversation, saying, about), "command")
+        elif saying.answer:
+            self.say(conversation, saying.answer, about)
 
     async def notice(self, conversation: Conversation, text: str, about: str | None) -> None:
         """Tell the user something in the room. Raises `MatrixError`."""
@@ -208,8 +215,7 @@ class Opening:
         elif conversation.address is None and not sayings:
             self.say(conversation, usage(EXAMPLE), None)
         for event_id, saying in sayings:
-            if saying.answer:
-                self.say(conversation, saying.answer, event_id)
+            self.reply(conversation, saying, event_id)
         events = [saying.event for _, saying in sayings if saying.event is not None]
         await self._core.accept(*events, remember=notes)
 
@@ -256,6 +262,11 @@ class Opening:
                 break
             query["from"] = end
         return found[::-1]
+
+    async def _obeying(self, conversation: Conversation, saying: Saying, about: str | None) -> None:
+        person = Person(Address(self._core.network, conversation.user), conversation.name or conversation.user)
+        answer = await self._core.command(person, saying.asked)
+        await self._saying(conversation, saying.answer if answer is None else answer, about)
 
     async def _saying(self, conversation: Conversation, text: str, about: str | None) -> None:
         try:

@@ -30,10 +30,14 @@ NOTHING = Outcome()
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """What one PDU means: an `event` for the core, or an `answer` that the user gets in reply to it, or neither."""
+    """What one PDU means: an `event` for the core, or an `answer` that the user gets in reply to it, or neither.
+
+    `asked` is what the user said to the bot itself; where it is a command, the answer is the core's.
+    """
 
     event: Event | None = None
     answer: str = ""
+    asked: str = ""
     outcome: Outcome = NOTHING
 
 
@@ -87,7 +91,9 @@ class Listener:
                     said = replace(content, body=Text(text, language=content.body.language))
                     return Saying(replace(event, content=said, to=address))
                 answer = f"{address.native} is on Matrix, as you are: write to them without me."
-        return Saying(answer="" if quiet else answer, outcome=Outcome(ignored="not for anybody"))
+        if quiet:
+            return Saying(outcome=Outcome(ignored="not for anybody"))
+        return Saying(answer=answer, asked=content.body.text, outcome=Outcome(ignored="not for anybody"))
 
 
 def _sentence(text: str) -> str:

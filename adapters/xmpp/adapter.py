@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from adapters.xmpp import capabilities, ids, memory
+from adapters.xmpp.adhoc import AdHoc
 from adapters.xmpp.archive import PAGE_WITHIN
 from adapters.xmpp.attended import Attended, watched
 from adapters.xmpp.disco import Responder
@@ -101,8 +102,10 @@ class XmppAdapter:
             present=self._present,
             is_room=rooms.__contains__,
             contact=self._people.contact,
+            commands=True,
         )
-        self._dispatch = Dispatch(rooms, self._queries, responder, self, self._people, self._arrival)
+        adhoc = AdHoc(core, self.write, domain=self._settings.domain, bot=self._bot, rooms=rooms)
+        self._dispatch = Dispatch(rooms, self._queries, responder, self, self._people, self._arrival, adhoc.takes)
         self._tasks = [
             watched(asyncio.create_task(work, name=f"{self._network} {what}"), core.crashed)
             for what, work in (
@@ -111,6 +114,7 @@ class XmppAdapter:
                 ("clock", self._tick()),
                 ("notes", self._attended.note(lambda: self._up)),
                 *self._people.tasks(),
+                ("ad-hoc commands", adhoc.run()),
             )
         ]
         self._started = True

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from xml.etree.ElementTree import Element
 
 from adapters.xmpp import ids, outbound
+from adapters.xmpp.forms import COMMANDS
 from adapters.xmpp.sanitise import attribute, escape
 from bridge.model.address import Address, Place
 from bridge.model.result import Reason
@@ -38,7 +39,7 @@ class Responder:
 
     `read` is `Names.from_xmpp_local`; `present` tells whether the puppet or bot with a full JID is in a room, in any
     if that is None; `is_room` whether a bare JID is a room we know; `contact` whether somebody, by bare JID, has the
-    puppet with a bare JID as a contact, or wrote with it.
+    puppet with a bare JID as a contact, or wrote with it. `commands`: the component and the bot take ad-hoc commands.
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class Responder:
         present: Callable[[str, str | None], bool],
         is_room: Callable[[str], bool],
         contact: Callable[[str, str], bool] = lambda asker, puppet: False,
+        commands: bool = False,
     ) -> None:
+        self._commands = commands
         self._domain = domain
         self._bot = bot
         self._read = read
@@ -78,7 +81,8 @@ class Responder:
         if payload.tag == "{" + ITEMS + "}query":
             return outbound.result(request, f'<query xmlns="{ITEMS}"/>')
         category, kind, name = identity
-        features = "".join(f'<feature var="{var}"/>' for var in (INFO, ITEMS, MUC, VERSION, PING))
+        commands = [COMMANDS] if self._commands and (category == "component" or kind == "bot") else []
+        features = "".join(f'<feature var="{var}"/>' for var in (INFO, ITEMS, MUC, VERSION, PING, *commands))
         tag = f'<identity category="{category}" type="{kind}" name="{attribute(name)}"/>'
         return outbound.result(request, f'<query xmlns="{INFO}">{tag}{features}</query>')
 

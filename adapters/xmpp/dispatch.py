@@ -49,8 +49,11 @@ class Dispatch:
         way: Way,
         people: People,
         arrival: Callable[[], tuple[str, float] | None] = lambda: None,
+        commands: Callable[[Element], bool] = lambda request: False,
     ) -> None:
-        """`arrival` is as of `adapters.xmpp.inbox.Inbox`."""
+        """`arrival` is as of `adapters.xmpp.inbox.Inbox`. `commands` takes requests before the responder, and tells
+        whether it did (`adapters.xmpp.adhoc.AdHoc.takes`)."""
+        self._commands = commands
         self._arrival = arrival
         self._people = people
         self._rooms = rooms
@@ -134,7 +137,8 @@ class Dispatch:
         if not ids.bare(stanza.get("from", "")) or not stanza.get("to"):
             self._way.ignored("request from nobody")
             return
-        self._way.write(self._responder.answer(stanza))
+        if not self._commands(stanza):
+            self._way.write(self._responder.answer(stanza))
 
     def _answer(self, stanza: Element) -> None:
         if not self._queries.answered(stanza):

@@ -1,13 +1,17 @@
 """Private messages from people: to puppets, to the bot, and through rooms; and what their writers are told of them."""
 
+import asyncio
 import hashlib
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
 from xml.etree.ElementTree import Element
+
+import structlog
 
 from adapters.xmpp import ids, markup, outbound
 from adapters.xmpp.acquaintances import Acquaintances
@@ -18,7 +22,7 @@ from adapters.xmpp.inbound import Line
 from adapters.xmpp.known import Recent
 from adapters.xmpp.private import Envelope, message_id, nick_of, read_private
 from adapters.xmpp.rooms import Room
-from bridge.addressed import addressed, usage
+from bridge.addressed import addressed, command_name, usage
 from bridge.contract import Core, Notice, SendError
 from bridge.model.address import Address, Person, Place, PlaceKind
 from bridge.model.event import HOPS, Event, Origin, Protection, State
@@ -26,11 +30,16 @@ from bridge.model.message import Content, Message, Text
 from bridge.model.result import Reason
 from bridge.names import Kind
 
+log = structlog.get_logger(__name__)
+
 LATE = 600.0
 """Seconds after which an error alone may not find its way: the client that sent the message may be gone by then."""
 USAGES, USAGE_WINDOW = 5, 3600.0
 """How often somebody is told in words how to write through the bot, within that many seconds. After that it is an
 error, which no other bot answers."""
+
+WAITING = 1000
+"""Commands that may wait to be obeyed."""
 
 _EXAMPLES = {Kind.MATRIX: "@ana:example.org", Kind.XMPP: "bo@example.org", Kind.IRC: "{network}:kestrel"}
 
@@ -83,6 +92,8 @@ class Inbox:
         self._ours = ours or partial(ids.within, ids.domain(bot))
         self._clock = clock
         self._correspondence = Correspondence()
+        self._asked: deque[tuple[Element, Person, str]] = deque()
+        self._some = asyncio.Event()
         self._usages: Recent[str, tuple[float, int]] = Recent()
 
     def message(self, stanza: Element) -> None:
@@ -102,9 +113,32 @@ class Inbox:
         except Refusal as refusal:
             self._refuse(stanza, refusal.reason, refusal.text)
         except _Unaddressed as unaddressed:
-            self._use(stanza, person, str(unaddressed))
+            said = line.content.body.text if isinstance(line.content, Message) else ""
+            if command_name(said) not in self._core.commands:
+                self._use(stanza, person, str(unaddressed))
+            elif len(self._asked) >= WAITING:
+                self._refuse(stanza, Reason.RESOURCE_CONSTRAINT, "too much to do; say it again later")
+            else:
+                self._asked.append((stanza, person, said))
+                self._some.set()
         else:
             self._take(stanza, line, person, target)
+
+    async def run(self) -> None:
+        """Obey what is said to the bot itself, one after another. Runs as long as the adapter."""
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            while self._asked:
+                stanza, person, said = self._asked.popleft()
+                answer = await self._core.command(person, said)
+                try:
+                    if answer is None:
+                        self._use(stanza, person, "")
+                    else:
+                        self._say(stanza, answer)
+                except SendError as error:
+                    log.warning("answer not sent", person=str(person.address), error=str(error))
 
     def tell(self, notice: Notice) -> bool:
         """Tell the writer of a private message what became of it; false if the notice is about none.
@@ -252,6 +286,10 @@ class Inbox:
         if count >= USAGES:
             self._refuse(stanza, Reason.BAD_REQUEST, text)
             return
+        self._say(stanza, text)
+
+    def _say(self, stanza: Element, text: str) -> None:
+        """Answer in the bot's own voice."""
         self._way.ignored("message to the bot", stanza.get("id", ""))
         to, in_room = stanza.get("from", ""), ids.bare(stanza.get("from", "")) in self._rooms
         self._way.write(outbound.chat(stanza.get("to", ""), to, _token("usage"), Text(text), in_room=in_room))

@@ -33,6 +33,10 @@ class Recent(Generic[_K, _V]):
         """The value, None if there is none (any more)."""
         return self._values.get(key)
 
+    def forget(self, key: _K) -> None:
+        """There shall be none any more."""
+        self._values.pop(key, None)
+
 
 class Known:
     """The ids of a room's lines. What others call a line by, differs from XEP to XEP; we call it by one id.

@@ -74,6 +74,7 @@ class People:
         """What has to run for as long as the adapter does, by name."""
         yield "contacts", self._contacts.run()
         yield "presence", self.showing.run()
+        yield "commands", self.inbox.run()
 
     def opened(self) -> None:
         """The stream is there."""

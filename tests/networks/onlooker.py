@@ -1,6 +1,8 @@
 """What an adapter's own tests use for the core's view of presence and of people: everything is kept to be looked at."""
 
+from bridge.addressed import command_name
 from bridge.model.address import Address, Person
+from bridge.model.command import Offer
 from bridge.model.presence import Presence
 
 
@@ -8,12 +10,15 @@ class Onlooker:
     """The part of `bridge.contract.Core` that has to do with presence and with finding people.
 
     `shown` is what an adapter told of its own people; `presences` is what it is told of others, set by the test.
+    Commands are answered, unless they end with a question mark.
     """
 
     def __init__(self) -> None:
         self.shown: list[Presence] = []
         self.presences: dict[Address, Presence] = {}
         self.watches: list[tuple[Address, Address, bool]] = []
+        self.commands = {"help": Offer("help", "", "what I can do"), "block": Offer("block", "WHO", "a rule")}
+        self.commanded: list[tuple[Person, str]] = []
         self.crashes: list[BaseException] = []
 
     def presence(self, presence: Presence) -> None:
@@ -33,6 +38,14 @@ class Onlooker:
 
     def find(self, text: str) -> Address:
         return Address.parse(text)
+
+    async def command(self, person: Person, text: str) -> str | None:
+        self.commanded.append((person, text))
+        return (
+            None
+            if command_name(text) not in self.commands or text.endswith("?")
+            else f"Answer to {text}.\nIn two lines."
+        )
 
     def written(self, address: Address) -> str:
         return str(address)

@@ -138,6 +138,17 @@ async def test_private_messages_both_ways_and_their_errors(pair: Pair) -> None:
         assert refusal.kind is Sight.NOTICE
 
 
+async def test_a_word_to_the_account_is_a_command(pair: Pair) -> None:
+    async with pair.rialto():
+        await arrived(pair)
+        pair.ana.tell(pair.bot, f"reject libera:kestrel{pair.word}")
+        noted = await pair.ana.wait_for(lambda seen: seen.text.startswith(f"Noted: libera:kestrel{pair.word} may not"))
+        assert noted.sender.startswith(pair.bot)
+        pair.kestrel.say(f"rialto{pair.word}", f"ana{pair.word}@{pair.prosody.host} hello?")
+        refusal = await pair.kestrel.wait_for(lambda seen: "they do not take messages from you" in seen.text)
+        assert refusal.kind is Sight.NOTICE
+
+
 async def test_a_cut_in_the_middle_of_a_conversation(pair: Pair) -> None:
     async with pair.rialto() as service:
         await arrived(pair)

@@ -154,6 +154,18 @@ async def test_private_messages_both_ways_and_their_errors(pair: Pair) -> None:
         assert refusal.kind is Sight.NOTICE
 
 
+async def test_a_word_to_the_account_is_a_command(pair: Pair) -> None:
+    async with pair.rialto():
+        room = await pair.ana.create_room(is_direct=True, invite=[pair.bot])
+        await pair.ana.wait_for(kind=Sight.JOIN, place=room, sender=pair.bot)
+        await pair.ana.say(room, f"reject libera:kestrel{pair.word}")
+        noted = await pair.ana.wait_for(lambda seen: seen.text.startswith(f"Noted: libera:kestrel{pair.word} may not"))
+        assert (noted.kind, noted.place, noted.sender) == (Sight.NOTICE, room, pair.bot)
+        pair.kestrel.say(f"rialto{pair.word}", f"@ana{pair.word}:{pair.synapse.server_name} psst")
+        refusal = await pair.kestrel.wait_for(lambda seen: "they do not take messages from you" in seen.text)
+        assert refusal.kind is Sight.NOTICE
+
+
 async def test_somebody_on_irc_begins(pair: Pair) -> None:
     async with pair.rialto():
         pair.kestrel.say(f"rialto{pair.word}", f"@ana{pair.word}:{pair.synapse.server_name} psst")

@@ -17,7 +17,7 @@ from adapters.matrix.errors import MatrixError, send_error
 from adapters.matrix.ids import Namespace
 from adapters.matrix.inbound import identifier, mapping
 from adapters.matrix.members import shown_name
-from adapters.matrix.private import UNREADABLE, Listener
+from adapters.matrix.private import UNREADABLE, Listener, Saying
 from adapters.matrix.rooms import Rooms
 from adapters.matrix.sending import Sender
 from adapters.matrix.tasks import Tasks
@@ -295,9 +295,16 @@ class Correspondence:
             return [saying.event]
         if saying.outcome.ignored:
             self._core.ignored(saying.outcome.ignored, event_id)
-        if saying.answer:
+        if saying.asked:
+            self._tasks.spawn(self._obeying(conversation, saying, event_id), f"command of {conversation.user}")
+        elif saying.answer:
             self._answer(conversation, saying.answer, event_id)
         return []
+
+    async def _obeying(self, conversation: Conversation, saying: Saying, about: str) -> None:
+        person = Person(Address(self._core.network, conversation.user), conversation.name or conversation.user)
+        answer = await self._core.command(person, saying.asked)
+        await self._answering(conversation, saying.answer if answer is None else answer, about)
 
     def _encrypted(self, pdu: Pdu, conversation: Conversation) -> None:
         """Where the user has turned encryption on, the two speak no longer: the account could not read the answers.

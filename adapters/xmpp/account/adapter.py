@@ -110,6 +110,7 @@ class AccountAdapter:
                 ("stream", self._stream.run()),
                 ("clock", self._tick()),
                 ("notes", self._attended.note(lambda: self._stream.connected)),
+                *self._people.tasks(),
             )
         ]
 

@@ -1,6 +1,7 @@
 """Single people, as an account deals with them: all of it is written by the bot and to the bot."""
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from adapters.xmpp import ids
@@ -36,6 +37,10 @@ class People:
         self._pings = Pings(queries, bot)
         self.direct = Direct(way, rooms, self._pings, acquaintances, bot=bot, ours=bot.__eq__)
         self.inbox = Inbox(core, way, rooms, acquaintances, bot=bot, ours=bot.__eq__)
+
+    def tasks(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """What has to run for as long as the adapter does, by name."""
+        yield "commands", self.inbox.run()
 
     def ask_again(self, part: Part) -> Handover:
         """The message is on its way already: only have its arrival confirmed. Raises `bridge.contract.SendError`."""

@@ -78,8 +78,12 @@ def test_lines_to_the_bot_that_are_not_understood(text: str, answer: str) -> Non
     saying = LISTENER.hear(message(text), conversation(None))
     assert saying.event is None
     assert answer in saying.answer
+    # Whether it is a command is for the core to say.
+    assert saying.asked == text
     quiet = LISTENER.hear(message(text, msgtype="m.notice"), conversation(None))
-    assert (quiet.event, quiet.answer, quiet.outcome.ignored) == (None, "", "not for anybody")
+    assert (quiet.event, quiet.answer, quiet.asked) == (None, "", "")
+    assert quiet.outcome.ignored == "not for anybody"
+    assert LISTENER.hear(message(text), conversation(WREN)).asked == ""
 
 
 def test_an_edited_line_and_what_is_no_line() -> None:

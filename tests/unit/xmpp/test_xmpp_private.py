@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.xmpp import ids
+from adapters.xmpp.inbox import WAITING
 from adapters.xmpp.private import LONGEST, Envelope, name_of, nick_of, read_private
 from bridge.contract import Notice, SendError
 from bridge.model.address import Address, Person, Place, PlaceKind
@@ -208,6 +209,49 @@ def test_lines_to_the_bot(to: str) -> None:
     (answer,) = folk.taken()
     assert answer.get("type") == "error"
     assert not folk.items
+
+
+@pytest.mark.parametrize("to", [BOT, f"rialto@{DOMAIN}", DOMAIN])
+async def test_commands_are_obeyed_one_after_another(to: str) -> None:
+    folk = Folk()
+    async with folk.working():
+        folk.taken()
+        for said in ("Block bo@example.org", "help", "block me?"):
+            folk.people.message(message(f"<body>{said}</body>", to=to))
+        await folk.settle()
+        ana = Person(ME, "ana")
+        assert folk.core.commanded == [(ana, "Block bo@example.org"), (ana, "help"), (ana, "block me?")]
+        answers = [each for each in folk.taken() if each.tag.endswith("message")]
+        assert {(each.get("type"), each.get("from"), each.get("to")) for each in answers} == {
+            ("chat", to, f"{ANA}/phone")
+        }
+        first, second, third = (each.findtext("body", "") for each in answers)
+        assert (first, second) == ("Answer to Block bo@example.org.\nIn two lines.", "Answer to help.\nIn two lines.")
+        assert "begin with their address" in third
+    assert not folk.items
+
+
+async def test_what_is_said_to_a_puppet_is_no_command_and_a_stream_that_is_away_harms_nobody() -> None:
+    folk = Folk()
+    async with folk.working():
+        folk.people.message(message("<body>help</body>"))
+        assert only(folk).to == KESTREL.address
+        folk.down = True
+        folk.people.message(message("<body>help</body>", to=BOT))
+        await folk.settle()
+        folk.down = False
+        folk.taken()
+        folk.people.message(message("<body>help</body>", to=BOT))
+        await folk.settle()
+        assert [each.findtext("body") for each in folk.taken()] == ["Answer to help.\nIn two lines."]
+    assert len(folk.core.commanded) == 2
+
+
+def test_of_commands_so_many_wait() -> None:
+    folk = Folk()  # nobody obeys
+    for _ in range(WAITING + 3):
+        folk.people.message(message("<body>help</body>", to=BOT))
+    assert [kind for _, kind, _ in folk.kinds()] == ["error"] * 3
 
 
 def test_two_bots_do_not_talk_for_ever() -> None:
