@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from slixmpp import JID
 from adapters.xmpp.adapter import XmppAdapter
 from bridge.demo.clients import XmppClient
 from bridge.demo.servers import Prosody
+from bridge.model import pidf
 from bridge.model.address import Address
 from bridge.model.event import Roster
 from bridge.model.presence import Activity, Basic, Presence, Tuple
@@ -43,6 +45,11 @@ async def shown(core: RecordingCore, native: str, found: Callable[[Presence], bo
     value = await core.until(f"presence of {native}, of {core.shown[-5:]}", last)
     assert value is not None
     return value
+
+
+def saying(text: str, presence: Presence) -> bool:
+    """Whether the first device's user says just that."""
+    return bool(presence.tuples) and [said for _, said in presence.tuples[0].notes] == [text]
 
 
 def basics(presence: Presence) -> list[Basic]:
@@ -136,6 +143,26 @@ async def test_a_contact_shows_its_devices(prosody: Prosody, new_client: NewClie
             await shown(core, ana.name, lambda each: basics(each) == [Basic.OPEN])
             again.present("unsubscribed", to=PUPPET)
             await shown(core, ana.name, lambda each: not each.tuples)
+
+
+@pytest.mark.conforms("RFC3922:5.1.5", "RFC3922:5.1.6", "RFC3922:5.2.11", "RFC8048:5.2")
+async def test_every_show_comes_back_through_a_document(prosody: Prosody, new_client: NewClient) -> None:
+    """What a user shows is made a presence document, and what that says a puppet shows to the user again."""
+    ana = await new_client(prosody, "ana")
+    core = RecordingCore()
+    core.presences[KESTREL.address] = showing()
+    async with running(prosody, DOMAIN, core) as adapter:
+        ana.subscribe(PUPPET)
+        await ana.wait_for_presence("subscribe", PUPPET)
+        ana.approve(PUPPET)
+        for word in ("chat", "away", "xa", "dnd"):
+            ana.present(show=word, status=f"{word} & so on")
+            known = await shown(core, ana.name, partial(saying, f"{word} & so on"))
+            back = pidf.loads(pidf.dumps(known)).presence(KESTREL.address)
+            assert back.tuples == known.tuples
+            position = len(ana.seen)
+            show(core, adapter, back)
+            await ana.wait_for_presence(f"available {word} {word} & so on", PUPPET, since=position)
 
 
 async def test_subscriptions_outlive_a_restart(prosody: Prosody, new_client: NewClient) -> None:
