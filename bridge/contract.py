@@ -23,6 +23,7 @@ from bridge.model.message import MessageKind, Text
 from bridge.model.presence import Presence
 from bridge.model.result import Failure, Reason, Receipt
 from bridge.model.room import Member
+from bridge.model.subscription import Notify, Response, Subscribe, Subscription
 from bridge.names import Names
 
 ENTRY_POINTS = "rialto.adapters"
@@ -138,14 +139,19 @@ class Core(Protocol):
         """
 
     def presence_of(self, address: Address) -> Presence:
-        """What is known of anybody's presence now; no tuples where nothing is."""
+        """What all readers of a room may see of anybody's presence now; no tuples where nothing is known, or nothing
+        is for all."""
 
-    def watch(self, watched: Address, watcher: Address, *, wanted: bool) -> None:
+    async def subscribe(self, wanted: Subscribe) -> Response:
         """A person of this network wants, or no longer wants, to know of the presence of a foreign person.
 
-        The foreign network is asked to follow them (`Watchable`), if it can; what it says comes by `Showing.show`.
-        Not kept: to be said again after a start.
+        What they may know comes by `Notifying.notify`: once after the response, and at every change. The foreign
+        network is asked to follow them (`Watchable`), if it can. Durable when it returns: not to be said again after a
+        start. Raises what the store raises where it could not be kept.
         """
+
+    def subscription(self, watcher: Address, target: Address) -> Subscription | None:
+        """The subscription between these two that runs or waits; None if there is none."""
 
     def identity(self, person: Person) -> str:
         """What their puppet says on the wire of whose stand-in it is, so that another gateway knows them again; empty
@@ -326,8 +332,21 @@ class Showing(Protocol):
     """The presence of foreign people can be shown by their puppets."""
 
     def show(self, presence: Presence) -> None:
-        """A foreign person's presence changed. Must not block; the adapter paces what it sends, and only the last
-        value matters. After `Core.online` the adapter asks `Core.presence_of` for those it shows."""
+        """What all may see of a foreign person's presence changed. Must not block; the adapter paces what it sends, and
+        only the last value matters. After `Core.online` the adapter asks `Core.presence_of` for those it shows."""
+
+
+@runtime_checkable
+class Notifying(Protocol):
+    """One person of the network can be told what a foreign person shows, and others something else (RFC 2779 2.3.3)."""
+
+    def notify(self, notify: Notify) -> None:
+        """A watcher (`Core.subscribe`) is to see this. Must not block; the adapter paces what it sends, and only the
+        last value matters. After `Core.online` all of it is told anew.
+
+        ``pending``: their wish is known to its target, who has not answered. ``terminated``: this is the last; with
+        the event ``rejected`` or ``giveup`` their wish is refused.
+        """
 
 
 @runtime_checkable

@@ -83,6 +83,12 @@ class Conversations:
         reached by it."""
         return self.may_use(address) or (address in self._talking and not self._rules.denies(address))
 
+    def exists(self, address: Address) -> bool:
+        """Whether there can be such a person, spelt so that rules see who it is."""
+        if address.network not in self._adapters or self._is_room(address):
+            return False
+        return self._is_canonical(address) or self._in_rooms(address)
+
     def may_watch(self, watcher: Address, watched: Address) -> bool:
         """Whether `watcher` may know of the presence of `watched`: who may write may see."""
         if watcher.network == watched.network or self._rules.denies(watcher) or self._rules.denies(watched):
@@ -94,9 +100,7 @@ class Conversations:
         return self._rules.may_use(address, known=self._at_home(address) or self._in_rooms(address))
 
     def _refusal(self, who: Address, to: Address) -> Failure | None:
-        if to.network == who.network or to.network not in self._adapters:
-            return Failure(Reason.ITEM_NOT_FOUND, "there is nobody of that name on another network")
-        if self._is_room(to) or not (self._is_canonical(to) or self._in_rooms(to)):
+        if to.network == who.network or not self.exists(to):
             # Another spelling of somebody is somebody whom no rule knows.
             return Failure(Reason.ITEM_NOT_FOUND, "there is nobody of that name on another network")
         if self._rules.denies(who):

@@ -20,10 +20,11 @@ from bridge.model.address import Address, Person, Place
 from bridge.model.command import Offer
 from bridge.model.event import Event, State
 from bridge.model.presence import Presence
-from bridge.model.result import Failure, Reason, Receipt
+from bridge.model.result import Failure, Reason, Receipt, Status
 from bridge.model.room import Member
+from bridge.model.subscription import Response, Subscribe, Subscription
 from bridge.names import Names
-from bridge.presences import Presences
+from bridge.presence_service import PresenceService
 from bridge.reconcile import Reconciler
 from bridge.reports import Reports
 from bridge.router import Router
@@ -56,7 +57,7 @@ class Shared:
     reconciler: Reconciler
     reports: Reports
     topics: Topics
-    presences: Presences
+    presence: PresenceService
     directory: Directory
     doubles: Doubles
     commands: Commands
@@ -114,15 +115,22 @@ class Host:
 
     def presence(self, presence: Presence) -> None:
         """See `bridge.contract.Core.presence`."""
-        self._shared.presences.heard(presence)
+        self._shared.presence.heard(presence)
 
     def presence_of(self, address: Address) -> Presence:
         """See `bridge.contract.Core.presence_of`."""
-        return self._shared.presences.of(address)
+        return self._shared.presence.public(address)
 
-    def watch(self, watched: Address, watcher: Address, *, wanted: bool) -> None:
-        """See `bridge.contract.Core.watch`."""
-        self._shared.presences.watch(watched, watcher, wanted=wanted)
+    async def subscribe(self, wanted: Subscribe) -> Response:
+        """See `bridge.contract.Core.subscribe`. Nobody of another network asks through this one (RFC 2779 5.1.6)."""
+        if wanted.watcher.network != self.network:
+            failure = Failure(Reason.FORBIDDEN, "nobody can ask for somebody else")
+            return Response(wanted.transaction_id, Status.FAILURE, failure=failure)
+        return await self._shared.presence.subscribe(wanted)
+
+    def subscription(self, watcher: Address, target: Address) -> Subscription | None:
+        """See `bridge.contract.Core.subscription`."""
+        return self._shared.presence.subscription(watcher, target)
 
     def identity(self, person: Person) -> str:
         """See `bridge.contract.Core.identity`."""
@@ -178,7 +186,7 @@ class Host:
         self._shared.reconciler.offline(self.network, keeping=isinstance(self._adapter, Keeping))
         self._shared.topics.online(self.network, online=False)
         self._shared.reports.online(self.network, online=False)
-        self._shared.presences.offline(self.network)
+        self._shared.presence.offline(self.network)
 
     def inside(self, place: Place, failure: Failure | None) -> None:
         """See `bridge.contract.Core.inside`."""
@@ -242,7 +250,7 @@ class Host:
         self._shared.lanes.online(self.network)
         self._shared.topics.online(self.network, online=True)
         self._shared.reports.online(self.network, online=True)
-        self._shared.presences.online(self.network)
+        self._shared.presence.online(self.network)
         # Where it is not known who is there, puppets are joined as they are needed (joining is idempotent); only
         # those who should not be there any more have to wait for an answer.
         for pause in chain(ASK_AGAIN, repeat(ASK_AGAIN[-1])):

@@ -1,87 +1,110 @@
 """Presence: what people show, on its way to those networks where their puppets show it. In memory, last value wins."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import structlog
 
-from bridge.contract import Adapter, Showing, Watchable
+from bridge.contract import Adapter, Showing
 from bridge.model.address import Address
 from bridge.model.presence import Presence
+from bridge.model.rule import Decision
+from bridge.views import everybodys, view
 
 log = structlog.get_logger(__name__)
 
-WATCHED = 1000
-"""People that one person may follow."""
+LOST = 10_000
+"""People of whom it is kept when they were last known of; beyond, the earliest are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of somebody: since when of anything at all (`since`), and since when they show this (`changed`).
+
+    Of whoever is offline, they show this since they went. Seconds since the epoch.
+    """
+
+    presence: Presence
+    since: float
+    changed: float
 
 
 class Presences:
-    """Owns what is known of everybody's presence, and who follows whom. Called on the event loop."""
+    """Owns what is known of everybody's presence. Called on the event loop."""
 
     def __init__(
         self,
         adapters: Mapping[str, Adapter],
         *,
-        may_watch: Callable[[Address, Address], bool] = lambda watcher, watched: True,
         denies: Callable[[Address], bool] = lambda address: False,
+        decided: Callable[[Address], Iterable[Decision]] = lambda address: (),
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """`may_watch`: may the first know of the second? `denies`: is nothing to be known of that person?"""
+        """`denies`: is nothing to be known of that person? `decided`: what they decided about whoever sees them."""
         self._adapters = adapters
-        self._may_watch = may_watch
         self._denies = denies
-        self._watching: Counter[Address] = Counter()
-        self._known: dict[Address, Presence] = {}
-        self._watchers: dict[Address, set[Address]] = {}
+        self._decided = decided
+        self._clock = clock
+        self._known: dict[Address, Known] = {}
+        self._lost: dict[Address, float] = {}
+        self._shown: dict[Address, Presence] = {}
+        self._listeners: list[Callable[[Address], None]] = []
+
+    def listen(self, changed: Callable[[Address], None]) -> None:
+        """`changed` is to be called with whoever shows something else now."""
+        self._listeners.append(changed)
 
     def of(self, address: Address) -> Presence:
-        """What is known; no tuples where nothing is."""
-        return self._known.get(address, Presence(address))
+        """All that is known; no tuples where nothing is. Not for everybody's eyes."""
+        known = self._known.get(address)
+        return Presence(address) if known is None else known.presence
+
+    def known(self, address: Address) -> Known | None:
+        """The same, with its times; None where nothing is known."""
+        return self._known.get(address)
+
+    def lost(self, address: Address) -> float | None:
+        """When something was last known of somebody of whom nothing is known now; None if it never was."""
+        return self._lost.get(address)
+
+    def public(self, address: Address) -> Presence:
+        """What all readers of a room may see of somebody."""
+        return everybodys(self.of(address), self._decided(address))
 
     def heard(self, presence: Presence) -> None:
         """A network told what a person of it shows now."""
         address = presence.presentity
         if self.of(address) == presence or self._denies(address):
             return
+        now, before = self._clock(), self._known.pop(address, None)
+        self._lost.pop(address, None)
         if presence.tuples:
-            self._known[address] = presence
+            since = now if before is None else before.since
+            same = before is not None and view(before.presence, Decision.ALLOW) == view(presence, Decision.ALLOW)
+            self._known[address] = Known(presence, since, before.changed if before is not None and same else now)
         else:
-            del self._known[address]
+            self._lost[address] = now
+            if len(self._lost) > LOST:
+                del self._lost[next(iter(self._lost))]
         log.debug("presence", person=str(address), tuples=len(presence.tuples))
+        self.publish(address)
+        for changed in self._listeners:
+            changed(address)
+
+    def publish(self, address: Address) -> None:
+        """Show what all may see of somebody, if it is something else than before."""
+        public = self.public(address)
+        if self._shown.get(address, Presence(address)) == public:
+            return
+        self._shown.pop(address, None)
+        if public.tuples:
+            self._shown[address] = public
         for name, adapter in self._adapters.items():
             if name != address.network and isinstance(adapter, Showing):
-                adapter.show(presence)
-
-    def watch(self, watched: Address, watcher: Address, *, wanted: bool) -> None:
-        """`watcher` wants, or no longer wants, to know of `watched`. The first and the last are told to the network."""
-        watchers = self._watchers.get(watched, set())
-        if (watcher in watchers) == wanted:
-            return
-        if not wanted:
-            watchers.discard(watcher)
-            self._watching[watcher] -= 1
-            if not watchers:
-                del self._watchers[watched]
-                self._ask(watched, wanted=False)
-        elif self._watching[watcher] < WATCHED and self._may_watch(watcher, watched):
-            self._watching[watcher] += 1
-            self._watchers.setdefault(watched, set()).add(watcher)
-            if len(self._watchers[watched]) == 1:
-                self._ask(watched, wanted=True)
-        else:
-            log.info("not to be followed", watcher=str(watcher), watched=str(watched))
-
-    def online(self, network: str) -> None:
-        """The network can be spoken to: it is to follow again whom others want to know of."""
-        for watched in self._watchers:
-            if watched.network == network:
-                self._ask(watched, wanted=True)
+                adapter.show(public)
 
     def offline(self, network: str) -> None:
         """Nothing is known any more of that network's people."""
         for address in [known for known in self._known if known.network == network]:
             self.heard(Presence(address))
-
-    def _ask(self, watched: Address, *, wanted: bool) -> None:
-        adapter = self._adapters.get(watched.network)
-        if adapter is not None and isinstance(adapter, Watchable):
-            adapter.watch(watched, wanted=wanted)

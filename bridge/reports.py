@@ -130,8 +130,13 @@ class Reports:
             "seconds. If that is another bridge, name it under rules.bots, or take it away."
         )
         for admin in self._admins:
-            place = Place(admin.network, admin.native, PlaceKind.USER)
-            self._tell(Notice(place, Person(admin, admin.native), text))
+            self.tell(admin, text)
+
+    def tell(self, address: Address, text: str) -> None:
+        """Tell somebody something else, in private."""
+        self._tell(
+            Notice(Place(address.network, address.native, PlaceKind.USER), Person(address, address.native), text)
+        )
 
     def say(self, place: Place, person: Person, text: str) -> None:
         """Tell somebody who is in the place something else."""

@@ -32,7 +32,7 @@ from bridge.lanes import Lanes
 from bridge.model.address import Place
 from bridge.model.result import Failure
 from bridge.permissions import Permissions
-from bridge.presences import Presences
+from bridge.presence_service import PresenceService
 from bridge.reconcile import Reconciler
 from bridge.reports import Reports
 from bridge.rosters import Rosters
@@ -203,6 +203,17 @@ class Service:
             delivers=permissions.delivers,
             known=await self._store.read(conversations.known),
         )
+        presence = self._presence = PresenceService(
+            self._store,
+            self._adapters,
+            permissions,
+            talks,
+            exists=talks.exists,
+            denies=rules.denies,
+            is_online=self._is_online,
+            say=reports.tell,
+            written=found.written,
+        )
         self._breaker = Breaker(time.monotonic, reports.looping)
         router = Router(self._config.rooms, Admission(rules, talks, self._breaker))
         self._archive = Archive(
@@ -258,7 +269,7 @@ class Service:
             reconciler,
             reports,
             topics,
-            Presences(self._adapters, may_watch=talks.may_watch, denies=rules.denies),
+            presence,
             found,
             doubles,
             Commands(permissions, found, may=talks.may_decide, networks=self._config.networks),
@@ -278,6 +289,7 @@ class Service:
         await lanes.give_up()
         await reports.start()
         stack.push_async_callback(reports.stop)
+        await presence.start()
         stack.push_async_callback(topics.stop)
         reconciler.start()
         stack.push_async_callback(reconciler.stop)
@@ -292,6 +304,7 @@ class Service:
         beside = [
             spawn(self._retain(), name="retention"),
             spawn(lag.measure(self._counts.lag.observe), name="lag"),
+            spawn(presence.run(), name="presence"),
         ]
         stack.push_async_callback(cancel, beside)
 
@@ -355,6 +368,7 @@ class Service:
                 forget_talks = partial(conversations.forget, before=now - self._config.keep_map)
                 if await self._store.write(forget_talks):
                     self._talks.keep(await self._store.read(conversations.known))
+                await self._presence.forget()
             except SQLAlchemyError:
                 log.exception("no more could be erased")
             await asyncio.sleep(RETENTION_EVERY)

@@ -22,6 +22,7 @@ from bridge.contract import (
     Handover,
     Identifying,
     Keeping,
+    Notifying,
     Part,
     Puppeteer,
     Rechecking,
@@ -49,12 +50,13 @@ STOP_WITHIN: Final = 10.0
 """Seconds an adapter has to say good-bye."""
 
 _PARTS = (
-    Adapter, Puppeteer, Keeping, Topical, Telling, Direct, Showing, Watchable, Rechecking, Identifying, Routed
+    Adapter, Puppeteer, Keeping, Topical, Telling, Direct, Showing, Notifying, Watchable, Rechecking, Identifying,
+    Routed,
 )  # fmt: skip
 _OFFERS: Final = sorted({name for part in _PARTS for name in vars(part) if not name.startswith("_")})
 _ALWAYS: Final = frozenset({"joins_in_flight", "rechecks", "at_home", "identity", "native", "ours"})
 """What says something of the configuration rather than of the network: an adapter that has been stopped knows it."""
-_NOT_NOW: Final = frozenset({"show", "watch"})
+_NOT_NOW: Final = frozenset({"show", "notify", "watch"})
 """What is asked again when the network comes online."""
 
 

@@ -34,6 +34,7 @@ from bridge.model.message import Text
 from bridge.model.presence import Presence
 from bridge.model.result import Failure, Reason, Receipt
 from bridge.model.room import Member
+from bridge.model.subscription import Notify
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,7 @@ TICK = 5.0
 
 
 class XmppAdapter:
-    """One component. Besides `bridge.contract.Adapter` it is Puppeteer, Topical, Telling, Direct, Showing,
+    """One component. Besides `bridge.contract.Adapter` it is Puppeteer, Topical, Telling, Direct, Showing, Notifying,
     Rechecking and Identifying."""
 
     def __init__(self, settings: XmppSettings, context: Context, connector: Connector | None = None) -> None:
@@ -189,7 +190,7 @@ class XmppAdapter:
                 return
         await self._attended.set_subject(room, room.owns.bot, text)
 
-    # Direct and Showing
+    # Direct, Showing and Notifying
 
     async def meet(self, place: Place, person: Person) -> Voice:
         """See `bridge.contract.Direct`. Nothing has to be made ready: a component's JIDs are all there."""
@@ -203,6 +204,11 @@ class XmppAdapter:
         """See `bridge.contract.Showing`. Before the start, for others start earlier, there is nobody to show it to."""
         if self._started:
             self._people.showing.changed(presence.presentity)
+
+    def notify(self, notify: Notify) -> None:
+        """See `bridge.contract.Notifying`. Before the start as for `show`; all is told anew once we are online."""
+        if self._started:
+            self._people.notify(notify)
 
     # Telling
 

@@ -1,6 +1,13 @@
-"""Presence that comes from people and not through a room: subscriptions, probes, and what contacts show."""
+"""Presence that comes from people and not through a room: subscriptions, probes, and what contacts show.
+
+Their wishes are the core's to grant (RFC 3922 section 5): ``subscribe`` is its subscribe, ``unsubscribe`` one of no
+duration. What a puppet says to them follows from what the core notifies: ``subscribed`` and presence, ``unsubscribed``,
+or nothing as long as nobody has answered. So what was not said, for the stream was gone or we were, is said when all is
+notified anew.
+"""
 
 import asyncio
+import uuid
 from dataclasses import replace
 from typing import Protocol
 from xml.etree.ElementTree import Element
@@ -8,13 +15,14 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from adapters.xmpp import ids, outbound
-from adapters.xmpp.presence import read_tuple
+from adapters.xmpp.presence import GONE, appearance, read_tuple
 from adapters.xmpp.showing import Showing
 from adapters.xmpp.sightings import Sightings
 from adapters.xmpp.subscriptions import Subscription, Subscriptions
 from bridge.contract import Core, NoPuppetError, SendError
 from bridge.model.address import Address
-from bridge.model.result import Reason
+from bridge.model.result import Failure, Reason
+from bridge.model.subscription import Notify, Subscribe, SubscriptionEvent, SubscriptionState
 
 log = structlog.get_logger(__name__)
 
@@ -50,17 +58,31 @@ class Contacts:
         self._sightings = sightings
         self._bot = bot
         self._domain = ids.domain(bot)
-        self._stanzas: asyncio.Queue[Element] = asyncio.Queue(WAITING)
+        self._items: asyncio.Queue[Element | Notify | Subscription] = asyncio.Queue(WAITING)
         self._unsent: list[str] = []
-        self._probing: asyncio.Task[None] | None = None
-        self._watched = False
+        self._asking: set[tuple[str, Address]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
 
     def presence(self, stanza: Element) -> None:
         """A presence from somebody, in its turn."""
         try:
-            self._stanzas.put_nowait(stanza)
+            self._items.put_nowait(stanza)
         except asyncio.QueueFull:
             self._way.ignored("presence beyond all bounds")
+
+    def notify(self, notify: Notify) -> None:
+        """See `bridge.contract.Notifying`. What only shows something else goes by at once; what changes how the two
+        stand comes in its turn."""
+        person, address = notify.watcher.native, notify.target
+        is_active = notify.state is SubscriptionState.ACTIVE
+        self._showing.want(person, address, appearance(notify.presence) if is_active else GONE)
+        if is_active and self._subscriptions.of(person, address).hears and (person, address) not in self._asking:
+            self._showing.show(person, address)
+            return
+        try:
+            self._items.put_nowait(notify)
+        except asyncio.QueueFull:
+            log.warning("too many changes to tell contacts of; they are told when the stream opens next")
 
     def contact(self, person: str, puppet: str) -> bool:
         """Whether the puppet of that bare JID is on the person's roster."""
@@ -72,28 +94,34 @@ class Contacts:
         unsent, self._unsent = self._unsent, []
         for stanza in unsent:
             self._write(stanza)
-        if not self._watched:
-            self._watched = True
-            for each in self._subscriptions:
-                self._watch(each)
-        self._probing = asyncio.create_task(self._probe(), name=f"{self._core.network} probes")
+        self._tasks = [
+            asyncio.create_task(self._probe(), name=f"{self._core.network} probes"),
+            asyncio.create_task(self._resume(), name=f"{self._core.network} subscriptions"),
+        ]
 
     def closed(self) -> None:
         """The stream is gone."""
-        if self._probing is not None:
-            self._probing.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     async def run(self) -> None:
         """Deal with what came, until cancelled."""
         while True:
-            stanza = await self._stanzas.get()
+            item = await self._items.get()
             try:
-                await self._handle(stanza)
+                match item:
+                    case Notify():
+                        await self._notified(item)
+                    case Subscription():
+                        await self._again(item)
+                    case _:
+                        await self._handle(item)
             except SendError as error:
                 log.info("presence not sent", error=str(error))
             except Exception:
                 # The fault of one stanza must not silence the presence of everybody else.
-                log.exception("presence not understood", type=stanza.get("type"), sender=stanza.get("from"))
+                what = {"type": item.get("type"), "sender": item.get("from")} if isinstance(item, Element) else {}
+                log.exception("presence not understood", **what)
                 self._way.ignored("not understood")
 
     async def _handle(self, stanza: Element) -> None:
@@ -130,28 +158,89 @@ class Contacts:
         if not known.hears and self._subscriptions.full(known.person):
             self._way.write(outbound.error(stanza, Reason.RESOURCE_CONSTRAINT, "that are too many contacts here"))
             self._say(known, "unsubscribed")
-            return
-        asks = known.address is not None and not known.asked and not known.follows
-        await self._keep(replace(known, hears=True, asked=known.asked or asks))
-        self._say(known, "subscribed")
-        self._showing.to(known.person, known.address)
-        if asks:
-            self._say(known, "subscribe")
+        elif known.address is None:
+            await self._keep(replace(known, hears=True))
+            self._say(known, "subscribed")
+            self._showing.to(known.person, None)
+        else:
+            if known.hears:
+                # They ask once more, and shall have an answer once more.
+                self._asking.add((known.person, known.address))
+            failure = await self._ask(known, known.address, stanza.get("id", ""))
+            if failure is not None:
+                # RFC 3922 section 5.1 asks for the error; many clients only take back their request when it is refused.
+                self._asking.discard((known.person, known.address))
+                self._way.write(outbound.error(stanza, failure.reason, failure.text))
+                await self._refused(known)
 
     async def _unsubscribe(self, known: Subscription) -> None:
-        if not known.hears:
-            return
-        await self._keep(replace(known, hears=False))
-        self._showing.end(known.person, known.address)
+        address, me = known.address, Address(self._core.network, known.person)
+        running = None if address is None else self._core.subscription(me, address)
+        if address is not None and running is not None:
+            await self._core.subscribe(Subscribe(me, address, 0.0, running.id, uuid.uuid4().hex))
+        elif known.hears:
+            await self._end(known)
 
     async def _probed(self, known: Subscription) -> None:
-        if not known.hears:
-            if self._subscriptions.full(known.person):
-                self._say(known, "unsubscribed")
-                return
-            # Their server would not ask if it did not have us on their roster, by our own approval, which is lost.
+        if known.hears:
+            self._showing.to(known.person, known.address)
+        elif self._subscriptions.full(known.person):
+            self._say(known, "unsubscribed")
+        elif known.address is None:
             await self._keep(replace(known, hears=True))
-        self._showing.to(known.person, known.address)
+            self._showing.to(known.person, None)
+        # Their server would not ask if it did not have us on their roster, by our own approval, which is lost.
+        elif await self._ask(known, known.address) is not None:
+            await self._refused(known)
+
+    async def _again(self, known: Subscription) -> None:
+        """Their server was told ``subscribed``, and the core knows of no subscription."""
+        known = self._subscriptions.of(known.person, known.address)
+        if known.hears and known.address is not None and await self._ask(known, known.address) is not None:
+            await self._refused(known)
+
+    async def _ask(self, known: Subscription, address: Address, transaction_id: str = "") -> Failure | None:
+        """Have the core decide; what then is to be said comes as a notify. Returns why it refuses at once."""
+        me = Address(self._core.network, known.person)
+        running = self._core.subscription(me, address)
+        subscription_id = uuid.uuid4().hex if running is None else running.id
+        response = await self._core.subscribe(
+            Subscribe(me, address, None, subscription_id, transaction_id or uuid.uuid4().hex)
+        )
+        return response.failure
+
+    async def _notified(self, notify: Notify) -> None:
+        known = self._subscriptions.of(notify.watcher.native, notify.target)
+        pair = known.person, notify.target
+        if notify.state is SubscriptionState.ACTIVE:
+            if not known.hears or pair in self._asking:
+                # Not kept where it cannot be written: then it is notified anew.
+                self._speak(known, "subscribed")
+                self._asking.discard(pair)
+            self._showing.to(*pair)
+            asks = not known.asked and not known.follows
+            if asks:
+                self._speak(known, "subscribe")
+            await self._keep(replace(known, hears=True, asked=known.asked or asks))
+        elif notify.state is SubscriptionState.PENDING:
+            if known.hears:
+                self._showing.to(*pair)
+        elif notify.event in (SubscriptionEvent.REJECTED, SubscriptionEvent.GIVEUP):
+            await self._refused(known)
+        elif known.hears:
+            await self._end(known)
+
+    async def _refused(self, known: Subscription) -> None:
+        """They are to see nothing any more, and to know it."""
+        if known.hears and known.address is not None:
+            self._showing.end(known.person, known.address)
+        self._speak(known, "unsubscribed")
+        await self._keep(replace(known, hears=False))
+
+    async def _end(self, known: Subscription) -> None:
+        """They wish to see nothing any more."""
+        await self._keep(replace(known, hears=False))
+        self._showing.end(known.person, known.address)
 
     # Subscriptions of ours to them
 
@@ -185,17 +274,10 @@ class Contacts:
     # Helpers
 
     async def _keep(self, new: Subscription) -> None:
-        before = self._subscriptions.of(new.person, new.address)
-        if new == before:
+        if new == self._subscriptions.of(new.person, new.address):
             return
         await self._core.remember({new.key: new.value})
         self._subscriptions.put(new)
-        if new.hears != before.hears:
-            self._watch(new)
-
-    def _watch(self, each: Subscription) -> None:
-        if each.address is not None:
-            self._core.watch(each.address, Address(self._core.network, each.person), wanted=each.hears)
 
     def _puppet(self, puppet: str) -> tuple[Address | None, bool]:
         """Whose puppet has that bare JID, None for the bot; and whether it is a name of ours at all."""
@@ -219,13 +301,25 @@ class Contacts:
             self._way.write(outbound.error(stanza, Reason.ITEM_NOT_FOUND, "nobody here is called so"))
         self._way.write(outbound.subscription(puppet, person, "unsubscribed"))
 
+    def _speak(self, known: Subscription, kind: str) -> None:
+        """Say something of a subscription now. Raises `SendError`."""
+        stanza = self._spoken(known, kind)
+        if stanza:
+            self._way.write(stanza)
+
     def _say(self, known: Subscription, kind: str) -> None:
+        """The same, as soon as it can be said."""
+        stanza = self._spoken(known, kind)
+        if stanza:
+            self._write(stanza)
+
+    def _spoken(self, known: Subscription, kind: str) -> str:
         try:
             puppet = self._bot if known.address is None else self._way.puppet_jid(known.address)
         except NoPuppetError as error:
             log.debug("a contact has no name now", error=str(error))
-            return
-        self._write(outbound.subscription(ids.bare(puppet), known.person, kind))
+            return ""
+        return outbound.subscription(ids.bare(puppet), known.person, kind)
 
     def _write(self, stanza: str) -> None:
         try:
@@ -236,6 +330,14 @@ class Contacts:
                 self._unsent.append(stanza)
             else:
                 raise
+
+    async def _resume(self) -> None:
+        """Have those decided anew of whom the core knows nothing: it was told before it kept subscriptions, or has
+        refused them while nobody could be told."""
+        for each in self._subscriptions:
+            address, me = each.address, Address(self._core.network, each.person)
+            if each.hears and address is not None and self._core.subscription(me, address) is None:
+                await self._items.put(each)
 
     async def _probe(self) -> None:
         """Ask those whom puppets follow what they show (RFC 6121 section 4.3.1)."""

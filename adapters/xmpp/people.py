@@ -20,6 +20,7 @@ from bridge.contract import Core
 from bridge.model.address import Address
 from bridge.model.event import Event, State
 from bridge.model.result import Reason
+from bridge.model.subscription import Notify
 
 
 class Way(Protocol):
@@ -87,6 +88,10 @@ class People:
         self.showing.closed()
         self._pings.lost(reason, text)
         self._sightings.forget()
+
+    def notify(self, notify: Notify) -> None:
+        """See `bridge.contract.Notifying`."""
+        self._contacts.notify(notify)
 
     def contact(self, person: str, puppet: str) -> bool:
         """Whether a person has a puppet on the roster, or they have written to one another. Bare JIDs."""

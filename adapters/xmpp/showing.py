@@ -3,12 +3,12 @@ wins."""
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import structlog
 
 from adapters.xmpp import outbound
-from adapters.xmpp.presence import GONE, PLAIN, Appearance, appearance, in_room
+from adapters.xmpp.presence import GONE, PLAIN, Appearance, in_room
 from adapters.xmpp.rooms import Room
 from adapters.xmpp.subscriptions import Subscriptions
 from bridge.contract import NoPuppetError, SendError
@@ -25,6 +25,9 @@ AGAIN = 2.0
 FAREWELLS = 5000
 """How many contacts are told, when the gateway stops, that their puppets are gone."""
 
+Contact: TypeAlias = tuple[str, Address | None]
+"""A person, by bare JID, and whose puppet they have on their roster; None is the bot."""
+
 
 class Way(Protocol):
     """What showing needs of the rest of the adapter. Nothing of it blocks."""
@@ -37,7 +40,8 @@ class Way(Protocol):
 
 
 class Showing:
-    """Owned by its task, `run`. `presence_of` is `bridge.contract.Core.presence_of`; `bot` the bot's full JID."""
+    """Owned by its task, `run`. `presence_of` is `bridge.contract.Core.presence_of`, for rooms, whose readers all see
+    the same; what contacts see is wanted of it, one by one. `bot` is the bot's full JID."""
 
     def __init__(
         self,
@@ -52,21 +56,29 @@ class Showing:
         self._rooms = rooms
         self._subscriptions = subscriptions
         self._bot = bot
-        self._changed: dict[Address | None, None] = {}
+        self._changed: dict[Address | Contact, None] = {}
         self._some = asyncio.Event()
         self._open = asyncio.Event()
-        self._shown: dict[tuple[str, Address | None], Appearance] = {}
+        self._wanted: dict[Contact, Appearance] = {}
+        self._shown: dict[Contact, Appearance] = {}
 
-    def changed(self, address: Address | None) -> None:
-        """What the puppet of that person shows may have changed; None is the bot."""
-        self._changed[address] = None
-        self._some.set()
+    def changed(self, address: Address) -> None:
+        """What the puppet of that person shows in rooms may have changed."""
+        self._mark(address)
+
+    def want(self, person: str, address: Address, wanted: Appearance) -> None:
+        """What the puppet is to show to the person, from when `show` says so."""
+        self._wanted[person, address] = wanted
+
+    def show(self, person: str, address: Address) -> None:
+        """Show the person what is wanted, in its turn."""
+        self._mark((person, address))
 
     def opened(self) -> None:
-        """Everybody who has puppets on their roster is told anew. In rooms they show it as they enter."""
-        for subscription in self._subscriptions:
-            if subscription.hears:
-                self._changed[subscription.address] = None
+        """Whoever has the bot on their roster is told anew; of the puppets the core tells anew. In rooms they show it
+        as they enter."""
+        for person in self._subscriptions.watchers(None):
+            self._mark((person, None))
         if self._changed:
             self._some.set()
         self._open.set()
@@ -77,13 +89,17 @@ class Showing:
         self._shown.clear()
 
     def to(self, person: str, address: Address | None) -> None:
-        """Tell one person, who asks, what the puppet shows now. Raises `SendError`."""
-        self._write(person, address, self._appearance(address))
+        """Tell one person, who asks, what the puppet is to show them now, if that is known. Raises `SendError`."""
+        wanted = self._appearance((person, address))
+        if wanted is not None:
+            self._write(person, address, wanted)
 
     def end(self, person: str, address: Address | None) -> None:
         """The person is to see nothing of the puppet any more. Raises `SendError`."""
         self._write(person, address, GONE)
         self._shown.pop((person, address), None)
+        if address is not None:
+            self._wanted.pop((person, address), None)
 
     def farewell(self) -> None:
         """We go: nobody shall see those online who are not."""
@@ -104,37 +120,39 @@ class Showing:
             if not self._changed:
                 self._some.clear()
                 continue
-            address = next(iter(self._changed))
-            del self._changed[address]
+            what = next(iter(self._changed))
+            del self._changed[what]
             try:
-                sent += self._show(address)
+                sent += self._in_rooms(what) if isinstance(what, Address) else self._to_contact(what)
             except SendError as error:
-                log.debug("presence not sent", puppet=str(address), error=str(error))
+                log.debug("presence not sent", of=str(what), error=str(error))
                 if error.failure.reason is Reason.RESOURCE_CONSTRAINT:
-                    self.changed(address)
+                    self._mark(what)
                 await asyncio.sleep(AGAIN)
             if sent >= BURST:
                 sent = 0
                 await asyncio.sleep(PAUSE)
 
-    def _appearance(self, address: Address | None) -> Appearance:
-        return PLAIN if address is None else appearance(self._presence_of(address))
+    def _mark(self, what: Address | Contact) -> None:
+        self._changed[what] = None
+        self._some.set()
 
-    def _show(self, address: Address | None) -> int:
+    def _appearance(self, contact: Contact) -> Appearance | None:
+        return PLAIN if contact[1] is None else self._wanted.get(contact)
+
+    def _in_rooms(self, address: Address) -> int:
         """How many stanzas it took."""
-        sent = 0
-        if address is not None:
-            worn = in_room(self._presence_of(address))
-            for room in self._rooms.values():
-                own = room.owns.of(address)
-                if own is not None:
-                    sent += room.appear(own, worn)
-        shown = self._appearance(address)
-        for person in self._subscriptions.watchers(address):
-            if self._shown.get((person, address)) != shown:
-                self._write(person, address, shown)
-                sent += 1
-        return sent
+        worn = in_room(self._presence_of(address))
+        owns = ((room, room.owns.of(address)) for room in self._rooms.values())
+        return sum(room.appear(own, worn) for room, own in owns if own is not None)
+
+    def _to_contact(self, contact: Contact) -> int:
+        """How many stanzas it took."""
+        wanted = self._appearance(contact)
+        if wanted is None or self._shown.get(contact) == wanted:
+            return 0
+        self._write(*contact, wanted)
+        return 1
 
     def _write(self, person: str, address: Address | None, shown: Appearance) -> None:
         try:

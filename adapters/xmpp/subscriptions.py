@@ -1,4 +1,8 @@
-"""Who of our network has which puppet on their roster, and which puppet has them on its own (RFC 6121 section 3)."""
+"""Who of our network has which puppet on their roster, and which puppet has them on its own (RFC 6121 section 3).
+
+These are facts of rosters, what was said between two servers. Who may see whom, and what, the core says, which keeps
+the subscriptions themselves.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,7 +21,8 @@ PER_PERSON, IN_ALL = 1000, 100_000
 class Subscription:
     """Between a person, by bare JID, and the puppet of `address`; None is the bot.
 
-    `hears`: the person gets the puppet's presence. `asked`: the puppet has asked for theirs; `follows`: it gets it.
+    `hears`: their server has been told ``subscribed``, so that it takes the puppet's presence. `asked`: the puppet has
+    asked for theirs; `follows`: it gets it.
     """
 
     person: str

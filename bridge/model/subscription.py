@@ -57,17 +57,26 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """RFC 3859 section 3.4.3: what this watcher may know now. There is no response to it."""
+    """RFC 3859 section 3.4.3: what this watcher may know now. There is no response to it.
+
+    `state` and `event` are how the subscription stands, for which the RFC has no field, and each network a word.
+    """
 
     watcher: Address
     target: Address
     transaction_id: str
     presence: Presence
+    state: SubscriptionState = SubscriptionState.ACTIVE
+    event: SubscriptionEvent = SubscriptionEvent.SUBSCRIBE
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A watcher's wish to know of a target. `created` and `expires` are seconds since the epoch; None never ends."""
+    """A watcher's wish to know of a target.
+
+    Times are seconds since the epoch: `created`, of the first subscribe; `changed`, since when it is in this state;
+    `expires`, None for one without end.
+    """
 
     id: str
     watcher: Address
@@ -75,4 +84,10 @@ class Subscription:
     state: SubscriptionState
     event: SubscriptionEvent
     created: float
+    changed: float
     expires: float | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the watcher is told, now or as soon as the target allows it."""
+        return self.state in (SubscriptionState.PENDING, SubscriptionState.ACTIVE)

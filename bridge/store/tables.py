@@ -192,6 +192,7 @@ subscription = Table(
     Column("state", String(10), nullable=False),
     Column("event", String(11), nullable=False),
     Column("created", Float, nullable=False),
+    Column("changed", Float, nullable=False),
     Column("expires", Float),
 )
 

@@ -19,6 +19,7 @@ from bridge.model.message import Message, MessageKind, Text
 from bridge.model.presence import Presence
 from bridge.model.result import Failure, Receipt
 from bridge.model.room import Member
+from bridge.model.subscription import Response, Subscribe, SubscriptionEvent
 from bridge.names import Kind, Named, Names
 from tests.networks.onlooker import Onlooker
 
@@ -47,6 +48,7 @@ class RecordingCore(Onlooker):
         self.memory: dict[str, str] = before.memory if before else {}
         self.origins: set[str] = before.origins if before else set()
         self.newest: dict[Place, float] = before.newest if before else {}
+        self.subscriptions = before.subscriptions if before else {}
         self.slow: asyncio.Event | None = None
         self._key = key
         self._changed = asyncio.Condition()
@@ -75,6 +77,7 @@ class RecordingCore(Onlooker):
     def online(self) -> None:
         self.is_online = True
         self.log.append("online")
+        self.tell_all()
         self._soon()
 
     def offline(self, failure: Failure) -> None:
@@ -95,8 +98,13 @@ class RecordingCore(Onlooker):
         super().presence(presence)
         self._soon()
 
-    def watch(self, watched: Address, watcher: Address, *, wanted: bool) -> None:
-        super().watch(watched, watcher, wanted=wanted)
+    async def subscribe(self, wanted: Subscribe) -> Response:
+        response = await super().subscribe(wanted)
+        self._soon()
+        return response
+
+    def end(self, watcher: Address, target: Address, event: SubscriptionEvent) -> None:
+        super().end(watcher, target, event)
         self._soon()
 
     def confirmed(self, part_id: str, receipt: Receipt) -> None:
@@ -212,6 +220,7 @@ async def running(
 ) -> AsyncIterator[XmppAdapter]:
     """An adapter at work; online, with its bot in all rooms, unless `there` is false."""
     adapter = XmppAdapter(settings(prosody, domain, **changes), CONTEXT, connector)
+    core.notifying = adapter.notify
     await adapter.start(core)
     try:
         if there:

@@ -12,6 +12,7 @@ from bridge.contract import Core, Handover, NoPuppetError, Notice, Part, SendErr
 from bridge.model.address import Address, Person, Place
 from bridge.model.presence import Presence
 from bridge.model.result import Reason, Receipt
+from bridge.model.subscription import Notify
 
 Answer = Callable[[Part], Receipt | SendError | None]
 
@@ -39,6 +40,7 @@ class Loopback:
         self.meets: list[Voice | SendError] = []
         self.at_home_here: set[str] = set()
         self.shown: list[Presence] = []
+        self.notified: list[Notify] = []
         self.watched: list[tuple[Address, bool]] = []
         self.topics: list[tuple[Place, str]] = []
         self.join_gate = asyncio.Event()
@@ -133,6 +135,10 @@ class Loopback:
 
     def show(self, presence: Presence) -> None:
         self.shown.append(presence)
+
+    def notify(self, notify: Notify) -> None:
+        self.notified.append(notify)
+        self.note(f"notify {notify.watcher.native} of {notify.target.native}: {notify.state}")
 
     def watch(self, address: Address, *, wanted: bool) -> None:
         self.watched.append((address, wanted))

@@ -41,7 +41,7 @@ class Identity:
         )
         for each in extensions:
             builder = builder.add_extension(each, critical=False)
-        self.certificate = builder.sign((issuer or self).key, hashes.SHA256())
+        self.certificate: x509.Certificate = builder.sign((issuer or self).key, hashes.SHA256())
         self.key_file = folder / f"{name}.key.pem"
         self.key_file.write_bytes(self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         self.file = folder / f"{name}.pem"

@@ -61,6 +61,7 @@ class Folk:
         self.queries = Queries(self.write)
         self.sightings = Sightings(self.core.presence)
         self.people = People(cast(Core, cast(Any, self.core)), self, rooms or {}, self.queries, self.sightings, bot=BOT)
+        self.core.notifying = self.people.notify
 
     def write(self, stanza: str) -> None:
         if self.down:
@@ -96,6 +97,7 @@ class Folk:
         """Their tasks run, and the stream is there."""
         tasks = [asyncio.ensure_future(work) for _, work in self.people.tasks()]
         self.people.opened()
+        self.core.tell_all()
         try:
             yield
         finally:

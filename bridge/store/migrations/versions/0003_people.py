@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(10), nullable=False),
         sa.Column("event", sa.String(11), nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
+        sa.Column("changed", sa.Float(), nullable=False),
         sa.Column("expires", sa.Float()),
         sa.PrimaryKeyConstraint("watcher", "target"),
     )
