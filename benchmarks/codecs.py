@@ -15,8 +15,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from xml.parsers import expat
 
-from bridge.model import cpim
+from bridge.model import cpim, pidf, watcherinfo
+from bridge.model.address import Address
+from bridge.model.presence import Activity, Basic, Presence, Show, Tuple
+from bridge.model.watcherinfo import Event, Status, Watcher, WatcherInfo, WatcherList
 
 CPIM = (
     b"From: kestrel <im:kestrel@oakleaf.irc.gw.example>\r\n"
@@ -35,6 +39,36 @@ CPIM = (
     b"good morning"
 )
 """A bridged line as it would be archived: nine headers, two of MIME."""
+
+AWAY = frozenset({Activity.AWAY})
+LAPTOP = Tuple(
+    "laptop", Basic.OPEN, AWAY, (("en", "feeding the hens"), ("de", "bei den Hühnern")), 0.102, 1.7e9, 1.69e9
+)
+ONE = Presence(Address("libera", "kestrel"), (LAPTOP,))
+FIVE = Presence(
+    Address("office", "ana@xmpp.example"),
+    (
+        LAPTOP,
+        replace(LAPTOP, id="my phone", show=Show.XA),
+        Tuple("desk", Basic.OPEN, frozenset(), (), 0.5, 1.7e9),
+        Tuple("tablet", Basic.CLOSED, since=1.7e9),
+        Tuple("bot", Basic.OPEN, show=Show.CHAT, since=1.7e9),
+    ),
+    (("en", "in Tokyo next week"),),
+)
+WATCHERS = WatcherInfo(
+    7,
+    True,
+    (
+        WatcherList(
+            "pres:ana@gw.example",
+            tuple(
+                Watcher(f"pres:w{n}@gw.example", f"s{n}", Status.ACTIVE, Event.APPROVED, f"W {n}", "en", 600, 3000)
+                for n in range(10)
+            ),
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +94,45 @@ def message_cpim() -> Codec:
     )
 
 
-CODECS: dict[str, Callable[[], Codec]] = {"message/cpim": message_cpim}
+def nothing(*_: object) -> None:
+    """A handler that does nothing: what is left is what calling one costs."""
+
+
+def bare(data: bytes) -> None:
+    """Expat alone, with namespaces."""
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartElementHandler = nothing
+    parser.EndElementHandler = nothing
+    parser.CharacterDataHandler = nothing
+    parser.Parse(data, True)
+
+
+def presence(known: Presence) -> Codec:
+    """``application/pidf+xml``, from octets to a document and back."""
+    document = pidf.Document.of(known)
+    data = pidf.dumps(document)
+    return Codec(lambda: pidf.loads(data), lambda: pidf.dumps(document), "expat alone", lambda: bare(data), 5_000)
+
+
+def watchers() -> Codec:
+    """``application/watcherinfo+xml``, of ten watchers."""
+    data = watcherinfo.dumps(WATCHERS)
+    return Codec(
+        lambda: watcherinfo.loads(data),
+        lambda: watcherinfo.dumps(WATCHERS),
+        "expat alone",
+        lambda: bare(data),
+        5_000,
+    )
+
+
+CODECS: dict[str, Callable[[], Codec]] = {
+    "message/cpim": message_cpim,
+    "presence-1": lambda: presence(ONE),
+    "presence-5": lambda: presence(FIVE),
+    "watcherinfo-10": watchers,
+}
 
 
 def rate(work: Callable[[], object], seconds: float) -> float:

@@ -226,6 +226,11 @@ def attribute(text: str) -> str:
     return _ATTRIBUTE.sub(_reference, _FORBIDDEN.sub("", text))
 
 
+def is_text(text: str) -> bool:
+    """Whether XML can hold all of the text."""
+    return _FORBIDDEN.search(text) is None
+
+
 def is_language(text: str) -> bool:
     """Whether a text has the form of a language tag, as xml:lang wants it (RFC 3066)."""
     return _LANGUAGE.fullmatch(text) is not None

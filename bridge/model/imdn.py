@@ -7,16 +7,14 @@ there is at most one report of a kind about a message is for its sender to see t
 """
 
 import base64
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from xml.parsers import expat
-from xml.sax.saxutils import escape
 
 from bridge.model import rfc3339
 from bridge.model.cpim import Content, CpimMessage, Extension, HeaderName, Mailbox
 from bridge.model.cpim.grammar import ABSOLUTE_URI, MAILBOX, TOKEN
+from bridge.model.elements import Known, Node, XmlError, escape, is_text, read
 
 NAMESPACE = "urn:ietf:params:imdn"
 XML_NAMESPACE = "urn:ietf:params:xml:ns:imdn"
@@ -31,10 +29,6 @@ RANDOMNESS = 8
 
 LIMIT = 64 * 1024
 """Octets of a report that is looked at."""
-
-_DEEPEST = 16
-_SEPARATOR = " "
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class ImdnError(ValueError):
@@ -76,6 +70,17 @@ STATUSES = {
     Kind.DISPLAY: frozenset({Status.DISPLAYED, Status.FORBIDDEN, Status.ERROR}),
 }
 """What may be said of what."""
+
+_PREFIX = f"{XML_NAMESPACE} "
+_WORDS: Known = {_PREFIX + status: {} for status in Status}
+_NOTIFICATION: Known = {f"{_PREFIX}status": _WORDS}
+_ABOUT = ("message-id", "datetime", "recipient-uri", "original-recipient-uri", "subject")
+_DOCUMENT: Known = {
+    f"{_PREFIX}imdn": {
+        **{_PREFIX + name: {} for name in _ABOUT},
+        **{f"{_PREFIX}{kind}-notification": _NOTIFICATION for kind in Kind},
+    }
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ def message_id(message: CpimMessage) -> str | None:
 
 
 def _is_id(text: str) -> bool:
-    return TOKEN.fullmatch(text) is not None and not _NOT_XML.search(text)
+    return TOKEN.fullmatch(text) is not None and is_text(text)
 
 
 def asked(message: CpimMessage) -> frozenset[Disposition]:
@@ -172,7 +177,7 @@ def notification(message: CpimMessage, kind: Kind, status: Status, *, when: floa
         status,
         reached,
         original_to[3] if original_to is not None else reached,
-        _NOT_XML.sub("", message.subjects[0].text) if message.subjects else "",
+        "".join(filter(is_text, message.subjects[0].text)) if message.subjects else "",
     )
     addressee = (Mailbox(message.sender.uri),)
     return CpimMessage(Mailbox(reached), addressee, content(report), when, extensions=asking(id))
@@ -213,9 +218,9 @@ def dumps(report: Report) -> bytes:
 
 
 def _element(name: str, text: str) -> str:
-    if _NOT_XML.search(text):
+    if not is_text(text):
         raise ImdnError(f"{text[:60]!r} cannot stand in XML")
-    return f"<{name}>{escape(text, {chr(13): '&#13;'})}</{name}>"
+    return f"<{name}>{escape(text)}</{name}>"
 
 
 def _uri(name: str, uri: str) -> str:
@@ -231,72 +236,41 @@ def loads(data: bytes) -> Report:
     """
     if len(data) > LIMIT:
         raise ImdnError(f"{len(data)} octets are more than the {LIMIT} that are read")
-    document = _Document()
-    parser = expat.ParserCreate(namespace_separator=_SEPARATOR)
-    parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = document.doctype
-    parser.StartElementHandler = document.start
-    parser.EndElementHandler = document.end
-    parser.CharacterDataHandler = document.characters
     try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
-        raise ImdnError(f"not well-formed: {error}") from error
-    except ImdnError:
-        raise
-    except (LookupError, ValueError) as error:  # an encoding that Python does not have, or that expat cannot use
-        raise ImdnError(f"its encoding cannot be read: {error}") from error
-    return document.report()
+        root = read(data, _DOCUMENT)
+    except XmlError as error:
+        raise ImdnError(str(error)) from error
+    elements: dict[str, Node] = {}
+    for node in root.children:
+        if node.name in elements:
+            raise ImdnError(f"there are two of {node.name.removeprefix(_PREFIX)}")
+        elements[node.name] = node
+    return _report(elements)
 
 
-class _Document:
-    """What a document says, by the paths of its elements."""
+def _report(elements: dict[str, Node]) -> Report:
+    kinds = [kind for kind in Kind if f"{_PREFIX}{kind}-notification" in elements]
+    if len(kinds) != 1:
+        raise ImdnError("there is not one notification, of delivery, processing or display")
+    (kind,) = kinds
+    said = {status.name for each in elements[f"{_PREFIX}{kind}-notification"].children for status in each.children}
+    statuses = [status for status in Status if _PREFIX + status in said]
+    if len(statuses) != 1 or statuses[0] not in STATUSES[kind]:
+        raise ImdnError(f"there is not one status of {kind}")
 
-    def __init__(self) -> None:
-        self._path: list[str] = []
-        self._texts: dict[tuple[str, ...], list[str]] = {}
+    def text(name: str) -> str:
+        node = elements.get(_PREFIX + name)
+        return "" if node is None else node.text
 
-    def doctype(self, *_: object) -> None:
-        raise ImdnError("a document type declaration is not allowed")
-
-    def start(self, name: str, _: dict[str, str]) -> None:
-        namespace, _separator, local = name.rpartition(_SEPARATOR)
-        self._path.append(local if namespace == XML_NAMESPACE else name)
-        if len(self._path) > _DEEPEST:
-            raise ImdnError("elements stand too deep in one another")
-        if self._path[0] != "imdn":
-            raise ImdnError(f"{name[:60]!r} is no imdn")
-        path = tuple(self._path)
-        if len(path) <= 2 and path in self._texts:
-            raise ImdnError(f"there are two of {local[:60]}")
-        self._texts.setdefault(path, [])
-
-    def end(self, _: str) -> None:
-        self._path.pop()
-
-    def characters(self, text: str) -> None:
-        self._texts[tuple(self._path)].append(text)
-
-    def report(self) -> Report:
-        kinds = [kind for kind in Kind if ("imdn", f"{kind}-notification") in self._texts]
-        if len(kinds) != 1:
-            raise ImdnError("there is not one notification, of delivery, processing or display")
-        status = ("imdn", f"{kinds[0]}-notification", "status")
-        statuses = [each for each in STATUSES[kinds[0]] if (*status, each) in self._texts]
-        if len(statuses) != 1:
-            raise ImdnError(f"there is not one status of {kinds[0]}")
-        identity = self._text("message-id").strip()
-        if not _is_id(identity):
-            raise ImdnError(f"{identity[:60]!r} is no Message-ID")
-        try:
-            when = rfc3339.read(self._text("datetime").strip())
-        except ValueError as error:
-            raise ImdnError(str(error)) from error
-        recipients = self._text("recipient-uri").strip(), self._text("original-recipient-uri").strip()
-        for uri in recipients:
-            if uri and not ABSOLUTE_URI.fullmatch(uri):
-                raise ImdnError(f"{uri[:60]!r} is no absolute URI")
-        return Report(identity, when, kinds[0], statuses[0], *recipients, self._text("subject"))
-
-    def _text(self, name: str) -> str:
-        return "".join(self._texts.get(("imdn", name), ()))
+    identity = text("message-id").strip()
+    if not _is_id(identity):
+        raise ImdnError(f"{identity[:60]!r} is no Message-ID")
+    try:
+        when = rfc3339.read(text("datetime").strip())
+    except ValueError as error:
+        raise ImdnError(str(error)) from error
+    recipients = text("recipient-uri").strip(), text("original-recipient-uri").strip()
+    for uri in recipients:
+        if uri and not ABSOLUTE_URI.fullmatch(uri):
+            raise ImdnError(f"{uri[:60]!r} is no absolute URI")
+    return Report(identity, when, kind, statuses[0], *recipients, text("subject"))

@@ -37,6 +37,14 @@ def read(text: str) -> float:
     return when
 
 
+def read_or_none(text: str | None) -> float | None:
+    """The moment, or None for what is none; spaces around it, as XML leaves them, do not matter."""
+    try:
+        return read((text or "").strip())
+    except ValueError:
+        return None
+
+
 def write(when: float) -> str:
     """In UTC, to the microsecond, with as many digits of it as are needed. Raises `ValueError` out of its range."""
     try:

@@ -2,8 +2,8 @@
 
 import re
 
+from bridge.model import rfc3339
 from bridge.model.elements import Node, XmlError, is_absolute_uri, read
-from bridge.model.moment import read_moment
 from bridge.model.pidf.document import Activities, Device, Document, Person, PidfError, Service, UserInput
 from bridge.model.pidf.ids import is_xml_id, to_xml_id
 from bridge.model.pidf.names import (
@@ -94,7 +94,7 @@ def _notes(node: Node, name: str) -> Notes:
 
 def _moment(node: Node, name: str) -> float | None:
     found = _first(node, name)
-    return None if found is None else read_moment(found.text)
+    return None if found is None else rfc3339.read_or_none(found.text)
 
 
 def _service(node: Node, identity: str) -> Service | None:
@@ -164,8 +164,8 @@ def _activities(node: Node) -> Activities:
         values,
         others,
         _notes(node, RPID_NOTE),
-        read_moment(node.attributes.get("from")),
-        read_moment(node.attributes.get("until")),
+        rfc3339.read_or_none(node.attributes.get("from")),
+        rfc3339.read_or_none(node.attributes.get("until")),
         tuple(node.extensions),
     )
 
@@ -181,6 +181,6 @@ def _user_input(node: Node) -> UserInput | None:
     threshold = found.attributes.get("idle-threshold", "").strip()
     return UserInput(
         word == "idle",
-        read_moment(found.attributes.get("last-input")),
+        rfc3339.read_or_none(found.attributes.get("last-input")),
         int(threshold) if _SECONDS.fullmatch(threshold) and int(threshold) > 0 else None,
     )

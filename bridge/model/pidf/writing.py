@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from bridge.model import rfc3339
 from bridge.model.elements import Extension, attribute, escape, is_absolute_uri, is_language
-from bridge.model.moment import write_moment
 from bridge.model.pidf.document import Activities, Device, Document, Person, PidfError, Service, UserInput
 from bridge.model.pidf.ids import is_xml_id
 from bridge.model.pidf.names import CLIENT, MODEL, PIDF, RPID
@@ -58,7 +58,7 @@ def _service(service: Service) -> str:
         parts.append(f"<contact>{escape(service.contact)}</contact>")
     parts += _notes("note", service.notes)
     if service.timestamp is not None:
-        parts.append(f"<timestamp>{write_moment(service.timestamp)}</timestamp>")
+        parts.append(f"<timestamp>{rfc3339.write(service.timestamp)}</timestamp>")
     parts.append("</tuple>")
     return "".join(parts)
 
@@ -77,13 +77,13 @@ def _about(it: Person | Device, named: str = "") -> str:
     """What persons and devices have alike: what is foreign comes first, notes and time at the end."""
     parts = [_user_input(it.user_input), *_foreign(it.extensions), named, *_notes("dm:note", it.notes)]
     if it.timestamp is not None:
-        parts.append(f"<dm:timestamp>{write_moment(it.timestamp)}</dm:timestamp>")
+        parts.append(f"<dm:timestamp>{rfc3339.write(it.timestamp)}</dm:timestamp>")
     return "".join(parts)
 
 
 def _activities(it: Activities) -> str:
-    span = "" if it.since is None else f' from="{write_moment(it.since)}"'
-    span += "" if it.until is None else f' until="{write_moment(it.until)}"'
+    span = "" if it.since is None else f' from="{rfc3339.write(it.since)}"'
+    span += "" if it.until is None else f' until="{rfc3339.write(it.until)}"'
     values = it.values
     if len(values) > 1 or it.others or it.extensions:
         values -= {Activity.UNKNOWN}
@@ -99,7 +99,7 @@ def _user_input(it: UserInput | None) -> str:
     if it is None:
         return ""
     details = "" if it.threshold is None else f' idle-threshold="{it.threshold}"'
-    details += "" if it.last is None else f' last-input="{write_moment(it.last)}"'
+    details += "" if it.last is None else f' last-input="{rfc3339.write(it.last)}"'
     return f"<r:user-input{details}>{'idle' if it.idle else 'active'}</r:user-input>"
 
 

@@ -21,20 +21,9 @@ def openssl(folder: Path, data: bytes, signature: bytes, trusted: Path) -> bool:
     """What ``openssl cms`` says."""
     (folder / "data").write_bytes(data)
     (folder / "signature").write_bytes(signature)
-    arguments = [
-        "cms",
-        "-verify",
-        "-binary",
-        "-inform",
-        "DER",
-        "-in",
-        folder / "signature",
-        "-content",
-        folder / "data",
-    ]
-    found = subprocess.run(
-        ["openssl", *arguments, "-CAfile", trusted, "-out", folder / "out"], capture_output=True, check=False
-    )
+    arguments: list[str | Path] = ["cms", "-verify", "-binary", "-inform", "DER", "-in", folder / "signature"]
+    arguments += ["-content", folder / "data", "-CAfile", trusted, "-out", folder / "out"]
+    found = subprocess.run(["openssl", *arguments], capture_output=True, check=False)
     return found.returncode == 0
 
 

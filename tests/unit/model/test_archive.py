@@ -1,6 +1,7 @@
 """Messages of the model as ``message/cpim`` objects, and back."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from bridge.model.event import HOPS, Event, Origin, Protection
 from bridge.model.message import Location, Media, MediaKind, Message, MessageKind, Span, Style, Text
 
 WHEN = 1714979289.01
+PAGE = (Path(__file__).parents[3] / "docs" / "message-cpim.md").read_text()
 KESTREL = Person(Address("libera", "kestrel"), "Kestrel")
 TEA = Place("libera", "#tea")
 
@@ -222,3 +224,21 @@ def test_every_message_comes_back(said: Event) -> None:
     read = cpim.loads(cpim.dumps(to_cpim(said.content, envelope)))
     assert from_cpim(read) == (said.content, envelope)
     assert not read.not_understood(archive.UNDERSTOOD)
+
+
+@pytest.mark.conforms("RFC3862:6")
+def test_the_page_tells_what_is_written() -> None:
+    example = PAGE.split("```\n")[1].removesuffix("\n").replace("\n", "\r\n").encode()
+    read = cpim.loads(example)
+    assert cpim.entity(to_cpim(*from_cpim(read))) == example
+    for name in archive.UNDERSTOOD - {imdn.MESSAGE_ID}:
+        assert f"`{name.local}`" in PAGE.partition("## Headers of our own")[2]
+    for values in (Style, MediaKind):
+        assert ", ".join(f"`{value}`" for value in values) in PAGE
+    assert archive.NAMESPACE in PAGE
+
+
+def test_a_hundred_thousand_headers() -> None:
+    spans = tuple(Span(number % 9, 10, Style.BOLD) for number in range(100_000))
+    message = Message(Text("0123456789", spans))
+    assert from_cpim(to_cpim(message, Envelope(FOREIGN.sender, FOREIGN.to, WHEN)))[0] == message

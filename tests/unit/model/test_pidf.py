@@ -412,7 +412,7 @@ def test_how_values_are_written() -> None:
     assert (
         b'<tuple id="a"><status><basic>open</basic></status><r:user-input idle-threshold="9" last-input='
         b'"1970-01-01T00:00:00Z">idle</r:user-input><contact priority="0.5">im:a@b</contact><note xml:lang="en">a&lt;b'
-        b"</note><timestamp>1970-01-01T00:00:00.250000Z</timestamp></tuple>"
+        b"</note><timestamp>1970-01-01T00:00:00.250Z</timestamp></tuple>"
     ) in pidf.dumps(Document(ANA, (service,)))
 
 
