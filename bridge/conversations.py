@@ -8,6 +8,7 @@ from bridge.contract import Adapter, Direct
 from bridge.model.address import Address, Place, PlaceKind
 from bridge.model.event import Event
 from bridge.model.result import Failure, Reason
+from bridge.permissions import NOT_WANTED
 from bridge.route import Route
 from bridge.rules import Rules
 
@@ -109,7 +110,7 @@ class Conversations:
             return Failure(Reason.FORBIDDEN, "nobody can be written to there through this bridge")
         if not self._delivers(to, who):
             # Also in a conversation that is open: who may write to somebody is theirs to decide, at any time.
-            return Failure(Reason.FORBIDDEN, "they do not take messages from you")
+            return NOT_WANTED
         if pair(who, to) in self._open or self._starting.get(pair(who, to)) == who:
             return None
         if not self.may_use(who):

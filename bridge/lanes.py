@@ -41,16 +41,18 @@ class Lanes:
         *,
         failed: Callable[[Delivery, Failure], None],
         denies: Callable[[Address], bool] = lambda address: False,
+        delivers: Callable[[Address, Address], bool] = lambda owner, sender: True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`failed` is called for each delivery that will not be brought; `denies` is the rule about people."""
+        """`failed` is called for each delivery that will not be brought; `denies` is the rule about people,
+        `delivers` whether the first takes what the second writes to them in private."""
         self._adapters = adapters
         self._store = store
         self._outcomes = Outcomes(store)
         self._counts = counts
         self._failed = failed
         self._clock = clock
-        self._meetings = Meetings(adapters, denies)
+        self._meetings = Meetings(adapters, denies, delivers)
         self._online: set[str] = set()
         self._lanes: dict[Place, Lane] = {}
         self._private: OrderedDict[Place, None] = OrderedDict()  # the last written to at the end

@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 import structlog
 
 from bridge.model.address import Address
+from bridge.model.result import Failure, Reason
 from bridge.model.rule import ANONYMOUS, Decision, Rule, RuleKind, combined
 from bridge.rules import Pattern, Policy
 from bridge.store import Store, rules
@@ -23,6 +24,9 @@ MOST = 200
 
 REMEMBERED = 20_000
 """Answers kept in mind, so that asking again costs nothing."""
+
+NOT_WANTED = Failure(Reason.FORBIDDEN, "they do not take messages from you")
+"""What somebody is told who may not write to somebody."""
 
 Changed = Callable[[Address], None]
 
@@ -111,7 +115,7 @@ class Permissions:
         own = self._own.setdefault(rule.owner, {})
         own.pop((rule.kind, rule.who), None)
         own[rule.kind, rule.who] = rule
-        log.info("rule", owner=str(rule.owner), kind=rule.kind, who=rule.who, decision=rule.decision.word)
+        log.debug("rule", owner=str(rule.owner), kind=rule.kind, who=rule.who, decision=rule.decision.word)
         self._tell(rule.owner)
 
     async def remove(self, owner: Address, who: str, kind: RuleKind | None = None) -> tuple[Rule, ...]:
@@ -126,7 +130,7 @@ class Permissions:
             own.pop((rule.kind, who), None)
             if not own:
                 self._own.pop(owner, None)
-            log.info("no rule any more", owner=str(owner), kind=rule.kind, who=who)
+            log.debug("no rule any more", owner=str(owner), kind=rule.kind, who=who)
         if found:
             self._tell(owner)
         return found

@@ -182,6 +182,7 @@ class Service:
         places = [member.place for room in self._config.rooms for member in room.members]
         reports = Reports(self._adapters, self._store, time.time, self._config.admins)
         rules = self._config.rules
+        permissions = Permissions(self._store, await self._store.read(stored_rules.known), rules.people)
 
         def failed(delivery: Delivery, failure: Failure) -> None:
             self._failures.append(
@@ -189,11 +190,17 @@ class Service:
             )
             reports.failed(delivery, failure)
 
-        lanes = Lanes(self._adapters, self._store, self._counts, failed=failed, denies=rules.denies)
+        lanes = Lanes(
+            self._adapters,
+            self._store,
+            self._counts,
+            failed=failed,
+            denies=rules.denies,
+            delivers=permissions.delivers,
+        )
         self._lanes = lanes
         rosters = Rosters({place: people for place, people in kept.items() if place in places})
         found = directory(self._config.networks)
-        permissions = Permissions(self._store, await self._store.read(stored_rules.known), rules.people)
         talks = self._talks = Conversations(
             rules,
             self._adapters,

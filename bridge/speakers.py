@@ -9,6 +9,7 @@ import structlog
 from bridge.contract import Adapter, Direct, SendError, Voice
 from bridge.model.address import Address, Person, Place
 from bridge.model.result import Failure, Reason
+from bridge.permissions import NOT_WANTED
 
 log = structlog.get_logger(__name__)
 
@@ -46,9 +47,15 @@ class Speakers(Protocol):
 class Meetings:
     """Who speaks to one person: places of `PlaceKind.USER`. No state: adapters keep what they made."""
 
-    def __init__(self, adapters: Mapping[str, Adapter], denies: Callable[[Address], bool]) -> None:
+    def __init__(
+        self,
+        adapters: Mapping[str, Adapter],
+        denies: Callable[[Address], bool],
+        delivers: Callable[[Address, Address], bool],
+    ) -> None:
         self._adapters = adapters
         self._denies = denies
+        self._delivers = delivers
 
     async def ensure(self, place: Place, person: Person) -> Voice:
         """See `Speakers.ensure`."""
@@ -70,7 +77,10 @@ class Meetings:
 
     def check(self, place: Place, address: Address) -> None:
         """See `Speakers.check`. The rules held when the message was taken in, and may be others since."""
-        if self._denies(address) or self._denies(Address(place.network, place.native)):
+        to = Address(place.network, place.native)
+        if not self._delivers(to, address):
+            raise Undeliverable(NOT_WANTED)
+        if self._denies(address) or self._denies(to):
             raise Undeliverable(Failure(Reason.FORBIDDEN, "the rules of the bridge do not let it pass"))
 
     def drained(self, place: Place, address: Address) -> None:

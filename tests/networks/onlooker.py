@@ -1,7 +1,7 @@
 """What an adapter's own tests use for the core's view of presence and of people: everything is kept to be looked at."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from bridge.addressed import command_name
@@ -15,17 +15,17 @@ from bridge.model.subscription import Notify, Response, Subscribe, Subscription,
 class Onlooker:
     """The part of `bridge.contract.Core` that has to do with presence and with finding people.
 
-    Commands are answered, unless they end with a question mark.
     `shown` is what an adapter told of its own people; `presences` is what it is told of others, set by the test, which
     also says how subscriptions are answered: `granted` is the state that they get, `refusal` why none is granted.
-    `notifying` is the adapter's side of it.
+    `notifying` is the adapter's side of it. Commands are those of `offers`, answered, unless they end with a question
+    mark.
     """
 
     def __init__(self) -> None:
         self.shown: list[Presence] = []
         self.presences: dict[Address, Presence] = {}
         self.watches: list[tuple[Address, Address, bool]] = []
-        self.commands = {"help": Offer("help", "", "what I can do"), "block": Offer("block", "WHO", "a rule")}
+        self.offers = {"help": Offer("help", "", "what I can do"), "block": Offer("block", "WHO", "a rule")}
         self.commanded: list[tuple[Person, str]] = []
         self.subscriptions: dict[tuple[Address, Address], Subscription] = {}
         self.asked: list[Subscribe] = []
@@ -90,12 +90,14 @@ class Onlooker:
     def find(self, text: str) -> Address:
         return Address.parse(text)
 
+    @property
+    def commands(self) -> Mapping[str, Offer]:
+        return self.offers
+
     async def command(self, person: Person, text: str) -> str | None:
         self.commanded.append((person, text))
         return (
-            None
-            if command_name(text) not in self.commands or text.endswith("?")
-            else f"Answer to {text}.\nIn two lines."
+            None if command_name(text) not in self.offers or text.endswith("?") else f"Answer to {text}.\nIn two lines."
         )
 
     def written(self, address: Address) -> str:

@@ -20,7 +20,7 @@ KESTREL_ON_MATRIX = f"@_rialto_libera_kestrel{WORD}:localhost"
 BOT_ON_XMPP, BOT_ON_MATRIX = f"rialto@{DOMAIN}", "@rialto:localhost"
 REFUSED = "they do not take messages from you"
 
-pytestmark = pytest.mark.conforms("RFC2779:2.3.5", "RFC2779:2.3.7", "RFC2779:5.4.1", "RFC2779:5.4.10")
+DECIDED = pytest.mark.conforms("RFC2779:2.3.5", "RFC2779:2.3.7", "RFC2779:5.4.1", "RFC2779:5.4.10")
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -42,6 +42,7 @@ def reads(text: str) -> Callable[[Seen], bool]:
     return lambda seen: text in seen.text and not seen.own
 
 
+@DECIDED
 async def test_somebody_on_irc_rejects_somebody_on_xmpp(people: Cast, unique: str) -> None:
     xmpp, irc = people.xmpp, people.irc
     async with people.stage.rialto():
@@ -74,6 +75,7 @@ async def test_somebody_on_irc_rejects_somebody_on_xmpp(people: Cast, unique: st
     assert not irc.matching(reads(f"four {unique}"))
 
 
+@DECIDED
 async def test_somebody_on_matrix_rejects_somebody_on_irc(people: Cast, unique: str) -> None:
     matrix, irc = people.matrix, people.irc
     async with people.stage.rialto():
@@ -98,6 +100,7 @@ async def test_somebody_on_matrix_rejects_somebody_on_irc(people: Cast, unique: 
     assert not matrix.matching(reads(f"three {unique}"))
 
 
+@DECIDED
 async def test_somebody_on_xmpp_rejects_all_of_a_homeserver(people: Cast, unique: str) -> None:
     xmpp, matrix = people.xmpp, people.matrix
     async with people.stage.rialto():

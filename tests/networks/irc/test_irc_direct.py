@@ -119,11 +119,17 @@ async def test_through_the_bot_both_ways(server: IrcServer, crowd: Crowd, unique
         notices = [line.param(1) for line in kim.lines if line.command == "NOTICE" and line.param(0) == kim.nick]
         assert notices.count(taught) == 1
         assert len([text for text in notices if text.startswith(f"On its way to {ana.address}")]) == 1
+        kim.say(bot, "Block somebody")
+        await kim.hear("Answer to Block somebody. In two lines.", bot, "NOTICE")
+        kim.say(bot, "block me?")
+        await kim.round_trip()
+        await until(lambda: len(core.commanded) == 2, "two commands", lambda: core.commanded)
+        assert core.commanded[0] == (Person(Address("libera", kim.nick), kim.nick), "Block somebody")
         assert len(direct(core)) == 3
         cy = await crowd.connect(server.port, f"cy{unique}")
         cy.say(bot, f"libera:{kim.nick} psst")
         await cy.see(lambda line: "on this very network" in line.param(-1), "word that Kim is near")
-        assert core.ignored_kinds().count("addressed to nobody") == 3
+        assert core.ignored_kinds().count("addressed to nobody") == 4
 
 
 async def test_whom_nobody_can_write_to(server: IrcServer, crowd: Crowd, unique: str) -> None:

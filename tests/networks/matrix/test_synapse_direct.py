@@ -404,8 +404,11 @@ async def test_lines_to_the_bot(home: Home, new_user: NewUser, unique: str) -> N
         ):
             about = await ana.say(room_id, text)
             await _told(ana, room_id, BOT, answer, about)
+        about = await ana.say(room_id, "block somebody")
+        await _told(ana, room_id, BOT, "Answer to block somebody.\nIn two lines.", about)
+        assert core.commanded[-1][0].address == Address("home", ana.user_id)
         await ana.say(room_id, "an announcement", "m.notice")
-        await core.until(lambda: core.labels.count("not for anybody") == 5, "the announcement counted")
+        await core.until(lambda: core.labels.count("not for anybody") == 6, "the announcement counted")
         assert len(core.events()) == 1
 
         crowd = await ana.room(preset="private_chat", invite=[BOT, bo.user_id])

@@ -281,6 +281,12 @@ async def test_lines_to_the_bot(prosody: Prosody, room: str, new_client: NewClie
             ana.tell(to, "hello?")
             told = await ana.wait_for(kind=Sight.TEXT, since=position)
             assert "begin with their address" in told.text
+            ana.tell(to, f"block {to}")
+            await ana.wait_for(text=f"Answer to block {to}.\nIn two lines.")
+            # Through a room they are the occupant, and outside of it their own address.
+            person, said = core.commanded[-1]
+            assert said == f"block {to}"
+            assert person.address.native.startswith(room if to.startswith(room) else ana.xmpp.boundjid.bare)
         ana.tell(f"rialto@{DOMAIN}", "office:bo@example.org hi")
         assert "on this network" in (await ana.wait_for(kind=Sight.ERROR, since=len(ana.seen) - 1)).text
         for _ in range(6):

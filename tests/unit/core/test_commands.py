@@ -16,10 +16,10 @@ from bridge.commands import AN_HOUR, LONGEST, MOST, Commands
 from bridge.directory import Directory, Entry
 from bridge.model.address import Address, Person
 from bridge.model.command import Offer
-from bridge.model.result import Reason
+from bridge.model.result import Failure, Reason
 from bridge.model.rule import ANONYMOUS, Decision, Rule, RuleKind
 from bridge.names import Kind
-from bridge.permissions import Permissions
+from bridge.permissions import NOT_WANTED, Permissions
 from bridge.rules import Pattern, Policy, Rules
 from bridge.store import Store, rules
 from tests.unit.core.bench import running
@@ -310,6 +310,22 @@ async def test_who_was_written_to_may_stop_it_and_that_holds_after_a_restart(tmp
         await again["libera"].core.command(KESTREL, f"forget {ANA.address}")
         await again["home"].core.accept(private("friends?", ANA, KESTREL.address))
         await again["libera"].until(lambda: [part.text.text for part in again["libera"].sent] == ["friends?"])
+
+
+@pytest.mark.conforms("RFC2779:5.4.10")
+async def test_what_waits_is_not_brought_to_who_has_rejected_it_meanwhile(tmp_path: Path) -> None:
+    nets = with_ana_at_home()
+    async with running(tmp_path, nets):
+        home, libera = nets["home"], nets["libera"]
+        await home.core.accept(private("psst", ANA, KESTREL.address))
+        await libera.until(lambda: len(libera.sent) == 1)
+        libera.core.offline(Failure(Reason.REMOTE_SERVER_TIMEOUT, "away"))
+        await home.core.accept(private("waiting", ANA, KESTREL.address, "waits"))
+        await libera.core.command(KESTREL, f"reject {ANA.address}")
+        libera.core.online()
+        await home.until(lambda: [notice.about for notice in home.notices] == ["waits"])
+        assert home.notices[0].failure == NOT_WANTED
+        assert [part.text.text for part in libera.sent] == ["psst"]
 
 
 async def test_who_is_denied_or_a_bot_decides_nothing(tmp_path: Path) -> None:

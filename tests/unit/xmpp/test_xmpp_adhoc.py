@@ -33,7 +33,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.core = FakeCore()
-        self.core.commands = {
+        self.core.offers = {
             name: Offer(name, arguments, f"about {name} & more")
             for name, arguments in (
                 ("help", ""),
