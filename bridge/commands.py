@@ -137,7 +137,9 @@ class Commands:
     async def _decide(self, name: str, person: Person, arguments: str) -> str:
         owner, (kind, decision) = person.address, words.VERBS[name]
         before = words.BEFORE_WHO.get(name, "")
-        who = self._who(f"{arguments} ".removeprefix(before).strip(), f"{name} {before}WHO")
+        if before and f"{arguments} ".lower().startswith(before):
+            arguments = arguments[len(before) :]
+        who = self._who(arguments.strip(), f"{name} {before}WHO")
         if who == str(owner):
             raise ValueError("that is yourself")
         rule = Rule(owner, kind, who, decision)

@@ -29,7 +29,7 @@ from bridge.host import Host, Shared
 from bridge.journal import Journal
 from bridge.keeper.client import KeeperClient
 from bridge.lanes import Lanes
-from bridge.model.address import Place
+from bridge.model.address import Address, Place
 from bridge.model.result import Failure
 from bridge.permissions import Permissions
 from bridge.presence_service import PresenceService
@@ -266,6 +266,13 @@ class Service:
         # The last to end of all that adapters hand things to: what they say on leaving is taken in.
         journal.start()
         stack.push_async_callback(journal.stop)
+
+        def may_decide(address: Address) -> bool:
+            # Who has rules may change them, however long ago they were reached: nobody else can.
+            has_rules = bool(permissions.rules_of(address)) and not rules.denies(address)
+            return has_rules or talks.may_decide(address)
+
+        commands = Commands(permissions, found, may=may_decide, networks=self._config.networks)
         shared = Shared(
             self._store,
             router,
@@ -279,7 +286,7 @@ class Service:
             presence,
             found,
             doubles,
-            Commands(permissions, found, may=talks.may_decide, networks=self._config.networks),
+            commands,
         )
         memories = await self._store.read(states.memories)
 

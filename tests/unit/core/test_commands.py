@@ -1,8 +1,10 @@
 """What people tell the bot to do: who may, what is understood, what is answered, and that it holds."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ from bridge.model.rule import ANONYMOUS, Decision, Rule, RuleKind
 from bridge.names import Kind
 from bridge.permissions import NOT_WANTED, Permissions
 from bridge.rules import Pattern, Policy, Rules
-from bridge.store import Store, rules
+from bridge.store import Store, conversations, rules
 from tests.unit.core.bench import running
 from tests.unit.core.test_conversations import ANA, KESTREL, private, refusal, with_ana_at_home
 from tests.unit.core.test_spine import networks
@@ -111,7 +113,7 @@ ACCESS, DELIVERY, VISIBILITY = RuleKind.ACCESS, RuleKind.DELIVERY, RuleKind.VISI
         ("accept *", (DELIVERY, "*", Decision.ALLOW), "Noted: everybody may write to you in private."),
         ("hide from *", (VISIBILITY, "*", Decision.BLOCK), "Noted: nobody may know that you watch them."),
         (
-            "hide bo@example.org",
+            "Hide FROM  bo@example.org",
             (VISIBILITY, str(BO), Decision.BLOCK),
             "Noted: bo@example.org may not know that you watch",
         ),
@@ -306,6 +308,14 @@ async def test_who_was_written_to_may_stop_it_and_that_holds_after_a_restart(tmp
         assert (failure.reason, failure.text) == (Reason.FORBIDDEN, "they do not take messages from you")
     again = with_ana_at_home()
     async with running(tmp_path, again):
+        assert (await refusal(again, private("still", ANA, KESTREL.address))).reason is Reason.FORBIDDEN
+    store = Store(store_url(tmp_path))
+    await store.open()
+    assert await store.write(partial(conversations.forget, before=math.inf)) == 1
+    await store.close()
+    again = with_ana_at_home()
+    async with running(tmp_path, again):
+        # That they once were written to is forgotten; their rule is not, and it is still theirs to change.
         assert (await refusal(again, private("still", ANA, KESTREL.address))).reason is Reason.FORBIDDEN
         await again["libera"].core.command(KESTREL, f"forget {ANA.address}")
         await again["home"].core.accept(private("friends?", ANA, KESTREL.address))
