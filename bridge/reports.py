@@ -25,6 +25,9 @@ from bridge.tasks import cancel, spawn
 
 log = structlog.get_logger(__name__)
 
+WAITING = 1000
+"""Reports that wait for one network before further ones are told in summaries only."""
+
 ATTEMPTS = 5
 """How often a report is tried before it is given up, and logged."""
 
@@ -110,8 +113,10 @@ class Reports:
             # Nobody said it, and nobody is to be told.
             self._mark(event.id, delivery.place)
             return
-        # Each private message that was taken in has an answer of its own.
-        tell = self._tell if delivery.place.kind is PlaceKind.USER else self._tell_limited
+        # Each private message that was taken in has an answer of its own, while there are not too many.
+        desk = self._desks.get(event.place.network)
+        each = delivery.place.kind is PlaceKind.USER and (desk is None or not desk.full)
+        tell = self._tell if each else self._tell_limited
         tell(
             _not_delivered(event.place, event.sender, event.origin, delivery.place, failure),
             partial(self._mark, event.id, delivery.place),
@@ -230,6 +235,11 @@ class _Desk:
             self._is_online.set()
         else:
             self._is_online.clear()
+
+    @property
+    def full(self) -> bool:
+        """Whether more wait than are to be told one by one."""
+        return len(self._waiting) >= WAITING
 
     def add(self, report: _Report) -> None:
         self._waiting.append(report)

@@ -23,6 +23,9 @@ ANSWER_WITHIN: Final = 10.0
 END_WITHIN: Final = 8.0
 WRITE_BYTES: Final = 1024 * 1024
 
+UNREAD_BYTES: Final = 8 * 1024 * 1024
+"""Bytes that the keeper may leave unread before all connections count as choked."""
+
 
 class KeeperError(Exception):
     """The keeper cannot be used. The text says why, and what to do."""
@@ -78,6 +81,7 @@ class Kept:
         self._say = say
         self._sink: Sink | None = None
         self._early: list[Callable[[Sink], None]] = []
+        self._choked_by: set[str] = set()
 
     def begin(self, sink: Sink, *, resume: bool) -> None:
         """From now on `sink` gets what comes. With `resume`, that begins with what was not acknowledged before."""
@@ -117,6 +121,14 @@ class Kept:
         """Close it at once and never speak of it again."""
         self._say("forget", conn=self.id)
 
+    def choke(self, by: str, *, on: bool) -> None:
+        """The server, or the keeper itself, takes no more for now, or does again. The sink is told what comes of all
+        of them together."""
+        before = bool(self._choked_by)
+        (self._choked_by.add if on else self._choked_by.discard)(by)
+        if (now := bool(self._choked_by)) is not before:
+            self.tell(lambda sink: sink.choked(now))
+
     def tell(self, tell: Callable[[Sink], None]) -> None:
         """Tell the sink, or keep it for the sink to come."""
         if self._sink is not None:
@@ -138,6 +150,7 @@ class KeeperClient(asyncio.Protocol):
         self._opening: dict[int, tuple[str, asyncio.Future[Kept]]] = {}
         self._kept: dict[str, Kept] = {}
         self._unclaimed: dict[str, Kept] = {}
+        self._unread = False
         self.pid = 0
         self.process: subprocess.Popen[bytes] | None = None
         """The keeper, where it was us who started it."""
@@ -231,6 +244,21 @@ class KeeperClient(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The keeper is there: it speaks first."""
         self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=UNREAD_BYTES)
+
+    def pause_writing(self) -> None:
+        """It does not read what we write."""
+        self._choke(True)
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._choke(False)
+
+    def _choke(self, on: bool) -> None:
+        self._unread = on
+        log.warning("the keeper does not read" if on else "the keeper reads again", connections=len(self._kept))
+        for kept in list(self._kept.values()):
+            kept.choke("keeper", on=on)
 
     def data_received(self, data: bytes) -> None:
         """It said something."""
@@ -299,6 +327,7 @@ class KeeperClient(asyncio.Protocol):
         secure = frame.values.get("secure") is True
         kept = Kept(self._say, frame.text("conn"), name, secure=secure, snapshot=snapshot, is_open=is_open)
         self._kept[kept.id] = kept
+        kept.choke("keeper", on=self._unread)
         return kept
 
     def _opened(self, frame: Frame) -> None:
@@ -321,7 +350,7 @@ class KeeperClient(asyncio.Protocol):
                 kept.tell(lambda sink: sink.known(key))
             case "choked":
                 on = frame.values.get("on") is True
-                kept.tell(lambda sink: sink.choked(on))
+                kept.choke("server", on=on)
             case "lost":
                 kept.is_open = False
                 self._kept.pop(kept.id, None)

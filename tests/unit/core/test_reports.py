@@ -1,6 +1,7 @@
 """Reports: one at fault silences no other, many become a summary, and whoever is told of is marked."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from sqlalchemy import Connection, func, select
 
 import bridge.reports
 from bridge.contract import Notice, Part, SendError
-from bridge.model.result import Reason, Receipt
+from bridge.model.address import Address, Place, PlaceKind
+from bridge.model.result import Failure, Reason, Receipt
 from bridge.rules import Pattern, Rules
 from bridge.store import Store
 from bridge.store.tables import delivery
@@ -62,6 +64,27 @@ async def test_of_many_messages_refused_a_summary_is_told(tmp_path: Path) -> Non
         await home.core.accept(said("later", ANA))
         await home.until(lambda: len(home.told) == bridge.reports.IN_A_ROW + 3)
         assert home.told[-1][1].startswith("Not delivered:")
+
+
+async def test_of_private_messages_there_is_a_summary_only_when_too_many_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridge.reports, "WAITING", 3)
+    nets = networks()
+    home = nets["home"]
+    nets["office"].answer = refuse
+    home.at_home_here.add("ana")
+    async with running(tmp_path, nets) as service:
+        home.core.offline(Failure(Reason.SERVICE_UNAVAILABLE, "away"))
+        bo = Address("office", "bo@example.org")
+        mine = Place("home", ANA.address.native, PlaceKind.USER)
+        for number in range(10):
+            await home.core.accept(replace(said(str(number), ANA, mine), to=bo))
+        failed = "rialto_deliveries_ended_total{network=office,state=failed}"
+        await home.until(lambda: service.status()["counts"].get(failed) == 10)
+        home.core.online()
+        await home.until(lambda: home.told[-1:] == [(ANA, "2 more messages were not delivered.")])
+        assert len(home.told) == 3 + bridge.reports.IN_A_ROW + 1
 
 
 async def test_all_that_a_summary_covers_are_marked_as_told(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ class Sink:
     data: bytes = b""
     starts: list[int] = field(default_factory=list)
     again: list[str] = field(default_factory=list)
+    chokes: list[bool] = field(default_factory=list)
     ended: bool = False
     error: Exception | None = None
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -38,6 +39,7 @@ class Sink:
         self.news.set()
 
     def choked(self, on: bool) -> None:
+        self.chokes.append(on)
         self.news.set()
 
     def lost(self, error: Exception | None) -> None:
