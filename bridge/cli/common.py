@@ -31,6 +31,10 @@ class UnreachableError(Exception):
     """The running instance did not say what it was asked. The text says why, and what to do."""
 
 
+class NobodyError(UnreachableError):
+    """None runs."""
+
+
 ConfigFile = Annotated[
     Path,
     typer.Option(

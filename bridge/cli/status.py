@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from bridge.cli.common import (
     CONFIG_FILE,
     Code,
     ConfigFile,
+    NobodyError,
     UnreachableError,
     age,
     cell,
@@ -25,7 +27,7 @@ from bridge.cli.common import (
     since,
 )
 from bridge.cli.story import tell
-from bridge.config import Listen
+from bridge.config import Config, Listen
 
 TIMEOUT = 10.0
 """Seconds to wait for the answer."""
@@ -117,14 +119,14 @@ def status(
     Asks the instance that was started with this configuration. The exit code is 1 if it does not answer, if its
     store does not work, if one of its networks is offline, or if it is not in one of its places. With the id of a
     message: where that came from, where it went, and what became of it there, without what it says; 1 if no such
-    message is known, or it was not delivered.
+    message is known, or it was not delivered. Where none runs, the store is asked of a message.
     """
     loaded = load_or_exit(config)
     if loaded.http.admin_token is None:
         fail(f"{config.name}: http.admin_token: is not set, so the API is closed; set it, and restart", Code.USAGE)
     listen, token = loaded.http.listen.reachable, loaded.http.admin_token.get_secret_value()
     if message is not None:
-        tell(message, lambda: asyncio.run(fetch(listen, token, "messages", id=message)), as_json=as_json)
+        tell(message, partial(_stories, loaded, token, message), as_json=as_json)
         return
     try:
         answer = asyncio.run(fetch(listen, token))
@@ -140,6 +142,23 @@ def status(
     works = parsed.store.failure is None
     if not works or not all(network.online and not network.outside for network in parsed.networks.values()):
         raise typer.Exit(Code.FAILED)
+
+
+def _stories(config: Config, token: str, message: str) -> Any:
+    """What the running instance knows of the message; where none runs, what the store does. Raises
+    `UnreachableError`."""
+    try:
+        return asyncio.run(fetch(config.http.listen.reachable, token, "messages", id=message))
+    except NobodyError as nobody:
+        from bridge.store import StoreError, story  # late: it takes long to import
+        from bridge.store.looking import look
+
+        try:
+            found = look(config.store, partial(story.stories, wanted=message, networks=sorted(config.networks)))
+        except StoreError as error:
+            raise UnreachableError(f"{nobody}\n{error}") from error
+        typer.echo(f"nothing listens on {config.http.listen.reachable}: this is what the store says", err=True)
+        return found
 
 
 async def fetch(listen: Listen, token: str, what: str = "status", **query: str) -> Any:
@@ -168,7 +187,7 @@ async def fetch(listen: Listen, token: str, what: str = "status", **query: str) 
                     raise UnreachableError(f"{url} answers without end; is it Rialto that listens there?")
             return json.loads(body)
     except aiohttp.ClientConnectorError:
-        raise UnreachableError(f"nothing listens on {listen}; start it with `rialto run`") from None
+        raise NobodyError(f"nothing listens on {listen}; start it with `rialto run`") from None
     except TimeoutError:
         raise UnreachableError(f"{url} did not answer within {TIMEOUT:.0f} seconds") from None
     except (aiohttp.ClientError, ValueError):

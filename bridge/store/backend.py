@@ -22,6 +22,9 @@ class Backend(Protocol):
     def connect(self) -> Connection:
         """A connection of a hold that is certain. Raises `StoreError`, or what `trouble` tells apart."""
 
+    def look(self) -> Connection:
+        """A connection by which nothing can be changed, beside whoever holds the database. Raises as `connect`."""
+
     def sign(self, connection: Connection) -> None:
         """Note in the store, in the transaction under way, that it is ours from now on; the tables are there."""
 

@@ -139,7 +139,7 @@ class Store:
             loop.call_soon_threadsafe(self._note, trouble)
 
         try:
-            backend = _backend(self._url)
+            backend = backend_of(self._url)
             worker = _Worker(backend, note, self._closing, self._committed)
             try:
                 worker.prepare()
@@ -284,7 +284,8 @@ class _Worker:
             log.debug("a connection to the store did not close well", error=str(error))
 
 
-def _backend(url: str) -> Backend:
+def backend_of(url: str) -> Backend:
+    """The database that a URL names; nothing is opened. Raises `StoreError`."""
     parsed = make_url(url)
     match parsed.get_backend_name():
         case "sqlite":

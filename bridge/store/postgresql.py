@@ -105,6 +105,10 @@ class PostgreSQL:
             raise
         return connection
 
+    def look(self) -> Connection:
+        """See `Backend.look`."""
+        return self._engine.connect().execution_options(postgresql_readonly=True)
+
     def sign(self, connection: Connection) -> None:
         """Note that we are the last who opened the store, in the transaction under way; the tables are there."""
         for key in (OPENED, COMMITTED):

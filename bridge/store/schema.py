@@ -12,10 +12,25 @@ from sqlalchemy import Connection
 from bridge.store.backend import StoreError
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the tables to the newest form, in the transaction under way: all of it, or nothing. Raises `StoreError`."""
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    return config
+
+
+def require_current(connection: Connection) -> None:
+    """Raises `StoreError` unless the tables are there, in the form that this version knows."""
+    found = MigrationContext.configure(connection).get_current_revision()
+    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    if found is None:
+        raise StoreError("store: there is nothing in it yet")
+    if found != newest:
+        raise StoreError(f"store: its schema ({found}) is another than this version of Rialto has ({newest})")
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the tables to the newest form, in the transaction under way: all of it, or nothing. Raises `StoreError`."""
+    config = _config()
     config.attributes["connection"] = connection
     _known(connection, ScriptDirectory.from_config(config))
     try:

@@ -86,6 +86,22 @@ class Sqlite:
         """See `Backend.connect`."""
         return self._engine.connect()
 
+    def look(self) -> Connection:
+        """See `Backend.look`."""
+        if not self._path.exists():
+            raise StoreError(f"store: there is none at {self._path}")
+        where = f"{self._path.absolute().as_uri()}?mode=rw"
+
+        def reading() -> sqlite3.Connection:
+            # Not SQLite's own read-only mode: the first one who comes after a crash has to put the file in order.
+            connection = sqlite3.connect(where, uri=True, isolation_level=None)
+            connection.execute("PRAGMA query_only=ON")
+            return connection
+
+        engine = create_engine("sqlite://", creator=reading, poolclass=NullPool, hide_parameters=True)
+        event.listen(engine, "begin", _begin)
+        return engine.connect()
+
     def sign(self, connection: Connection) -> None:
         """See `Backend.sign`: the lock cannot be lost, and says who has it."""
 

@@ -8,6 +8,8 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,11 @@ from bridge.cli.status import Status, fetch, show
 from bridge.cli.story import Story
 from bridge.cli.story import show as show_story
 from bridge.config import Listen
+from bridge.delivery import mint
+from bridge.model.event import Origin
+from bridge.store import Store, events
+from tests.unit.core.bench import person, said
+from tests.unit.stores import in_a_file
 
 PATIENCE = 30.0
 """Seconds that a process gets for what it does at once."""
@@ -321,6 +328,31 @@ def test_what_is_told_of_a_message() -> None:
     assert "libera:#tea confirmed 2 s msgid1, confirmed" in rows
     assert "office:#tea failed 2 s moderated (forbidden); the sender was told" in rows
     assert "it went nowhere" in told()
+
+
+async def test_of_a_message_the_store_tells_where_nothing_runs(tmp_path: Path) -> None:
+    path = configure(tmp_path, free_port())
+    code, out, err = await finish(await start("status", "$one", "-c", str(path)))
+    assert (code, out) == (1, "")
+    assert err.splitlines()[0].startswith("nothing listens on 127.0.0.1:")
+    assert err.splitlines()[1].startswith("store: there is none at ")
+    assert not (tmp_path / "rialto.db").exists()
+    store = Store(in_a_file(tmp_path))
+    await store.open()
+    one = replace(said("hi", person("Ana"), native_id="$one"), id=mint(1e9))
+    one = replace(one, origin=Origin("libera", "$one"))
+    await store.write(partial(events.record, events=[one], deliveries=[], received=1e9))
+    # Whether somebody holds it or not, and does not listen.
+    for held in (True, False):
+        if not held:
+            await store.close()
+        code, out, err = await finish(await start("status", "$one", "-c", str(path)))
+        assert code == 0
+        assert err.endswith("this is what the store says\n")
+        assert "it went nowhere" in out
+        assert one.id in out
+        code, out, err = await finish(await start("status", "$two", "--json", "-c", str(path)))
+        assert (code, json.loads(out)) == (1, [])
 
 
 async def test_a_message_that_nobody_knows(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 import asyncio
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from bridge.store import Store, StoreError
-from tests.unit.store.test_store import opened
+from bridge.store.looking import look
+from tests.unit.store.test_store import keys, opened, put
 from tests.unit.stores import store_url
 
 HOLD = """
@@ -29,6 +32,28 @@ async def test_a_second_one_is_refused_and_told_who_has_it(tmp_path: Path) -> No
     await store.close()
     again = await opened(tmp_path)
     await again.close()
+
+
+async def test_who_only_looks_needs_no_lock_and_can_change_nothing(tmp_path: Path) -> None:
+    url = store_url(tmp_path)
+    with pytest.raises(StoreError, match=r"there is none at|there is nothing in it yet"):
+        await asyncio.to_thread(look, url, keys)
+    store = await opened(tmp_path)
+    await store.write(partial(put, key="a"))
+    assert await asyncio.to_thread(look, url, keys) == ["a"]
+    with pytest.raises(StoreError, match="cannot be read: "):
+        await asyncio.to_thread(look, url, partial(put, key="b"))
+    await store.write(partial(put, key="c"))
+    await store.close()
+    assert await asyncio.to_thread(look, url, keys) == ["a", "c"]
+
+
+async def test_who_only_looks_does_not_migrate(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    await store.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '0001'")))
+    await store.close()
+    with pytest.raises(StoreError, match="is another than this version"):
+        await asyncio.to_thread(look, store_url(tmp_path), keys)
 
 
 async def test_a_kill_frees_it(tmp_path: Path) -> None:
