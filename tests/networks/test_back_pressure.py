@@ -3,7 +3,7 @@ and everything arrives once and in order when the store works again."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from adapters.matrix.pinging import ping
 from bridge import inlet
 from bridge.demo.clients import IrcClient, Seen, Sight, XmppClient
 from bridge.demo.servers import NgIRCd, Prosody, Synapse, free_ports
@@ -178,6 +179,35 @@ async def test_a_flood_from_irc_stays_with_the_server(
         assert (len(inlet_), inlet_.weight, inlet_.stopped) == (0, 0, False)
 
 
+async def test_pings_are_answered_while_the_store_does_not_work(
+    prosody: Prosody,
+    new_ngircd: Callable[..., Awaitable[NgIRCd]],
+    new_folder: Callable[[str], Path],
+    unique: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Something waits to be taken in, and the server, which has no patience, asks again and again whether we live."""
+    impatient(monkeypatch)
+    ngircd = await new_ngircd(ping_after=3, pong_within=3)
+    async with two(prosody, ngircd, new_folder("rialto"), unique) as people:
+        connection = adapter(people.service, "libera")._bot.connection
+        with monkeypatch.context() as patch:
+            filler = await store_full(people.service, patch)
+            people.kestrel.say(people.channel, "flood 0")
+            # Kestrel is as silent as the bot, and is asked as often.
+            before = len(people.kestrel.lines)
+
+            def asked() -> int:
+                return sum("PING" in line for line in people.kestrel.lines[before:])
+
+            await settled(lambda: asked() >= 4, asked)
+            assert waiting(people.service, "libera").weight > 0
+            assert connection.ready
+        await filler
+        await people.ana.wait_for(text="flood 0", timeout=30)
+        assert adapter(people.service, "libera")._bot.connection is connection
+
+
 async def test_a_flood_from_matrix_stays_with_the_homeserver(
     prosody: Prosody, ngircd: NgIRCd, new_folder: Callable[[str], Path], unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,7 +223,14 @@ async def test_a_flood_from_matrix_stays_with_the_homeserver(
         await people.irc.wait_for(text="warm 0", timeout=30)
         journal = service._journal
         assert journal is not None
-        most = 0
+        woken, most = asyncio.Event(), 0
+
+        async def pinged(*arguments: Any) -> None:
+            woken.set()
+            await ping(*arguments)
+
+        monkeypatch.setattr("adapters.matrix.server.LATE", 1.0)
+        monkeypatch.setattr("adapters.matrix.link.ping", pinged)
         with monkeypatch.context() as patch:
             filler = await store_full(service, patch)
             for number in range(lines):
@@ -205,9 +242,11 @@ async def test_a_flood_from_matrix_stays_with_the_homeserver(
             assert not taking.done()
             assert 0 < most <= 100, "no more than one transaction"
             assert journal.pending()["home"][0] <= 100
+            assert not woken.is_set()
             assert people.irc.matching(partial(said, "flood")) == []
         await filler
         await people.irc.wait_for(text=f"flood {lines - 1}", timeout=120)
         await people.xmpp.wait_for(text=f"flood {lines - 1}", timeout=120)
+        await asyncio.wait_for(woken.wait(), 30)  # it may have given up waiting: it is to push again at once
         for client in (people.irc, people.xmpp):
             assert numbers(client.matching(partial(said, "flood")), "flood") == list(range(lines))

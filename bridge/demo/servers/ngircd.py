@@ -29,8 +29,8 @@ _CONFIG = """\
 	MaxJoins = 0
 	MaxNickLength = {max_nick_length}
 	MaxPenaltyTime = {penalty}
-	PingTimeout = 120
-	PongTimeout = 20
+	PingTimeout = {ping_after}
+	PongTimeout = {pong_within}
 
 [Options]
 	DNS = {dns}
@@ -65,7 +65,8 @@ class NgIRCd(IrcServer):
 
     `password` is what clients must send with PASS, if anything. With `certificate`, TLS is spoken on `tls_port`.
     `webirc` is the password of a WEBIRC gateway. With `services`, a name, services of that name may link to `link_port`
-    with `link_password`: see `bridge.demo.servers.services`.
+    with `link_password`: see `bridge.demo.servers.services`. After `ping_after` seconds without a word a client is
+    asked for one, for which it has `pong_within` seconds.
     """
 
     name = "ngircd"
@@ -83,11 +84,14 @@ class NgIRCd(IrcServer):
         certificate: Certificate | None = None,
         webirc: str | None = None,
         services: str | None = None,
+        ping_after: int = 120,
+        pong_within: int = 20,
     ) -> None:
         super().__init__(folder)
         self.network = safe_word(network, "a network's name")
         self.server = safe_word(server, "a server's name")
         self._max_nick_length = max_nick_length
+        self._pings = {"ping_after": ping_after, "pong_within": pong_within}
         self._penalties = penalties
         self._password = None if password is None else safe_word(password, "a password")
         self._certificate = certificate
@@ -122,6 +126,7 @@ class NgIRCd(IrcServer):
                 port=self.port,
                 pidfile=self.folder / "ngircd.pid",
                 max_nick_length=self._max_nick_length,
+                **self._pings,
                 penalty=-1 if self._penalties else 0,
                 extra=extra,
                 options=options,
