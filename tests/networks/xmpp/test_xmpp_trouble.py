@@ -13,6 +13,7 @@ from bridge.demo.clients import Sight
 from bridge.demo.servers import Prosody, free_ports
 from bridge.model.event import Left, Roster
 from bridge.model.result import Failure, Reason
+from bridge.model.weight import ENTRY
 from tests.networks.world import settled
 from tests.networks.xmpp.xmpp_lab import NewClient, RecordingCore, in_rooms, part, person, running, say
 
@@ -399,8 +400,8 @@ async def test_a_room_that_does_not_exist_is_made_and_unlocked(
 async def test_a_core_that_is_slow_stops_the_stream_not_the_order(
     prosody: Prosody, room: str, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.xmpp.intake.HIGH", 50)
-    monkeypatch.setattr("adapters.xmpp.intake.LOW", 10)
+    monkeypatch.setattr("bridge.inlet.HIGH", 50 * ENTRY)
+    monkeypatch.setattr("bridge.inlet.LOW", 10 * ENTRY)
     ana = await new_client(prosody, "ana")
     await ana.join(room, "Ana")
     core = RecordingCore(room)
