@@ -5,9 +5,13 @@ from collections.abc import Container, Iterable
 
 from bridge.delivery import Delivery
 from bridge.model.address import Address
+from bridge.model.weight import weight
 
 IN_MEMORY = 1000
 """Deliveries a lane keeps in memory; what is beyond waits in the store."""
+
+IN_MEMORY_BYTES = 4 * 1024 * 1024
+"""The same by their size (`bridge.model.weight`): whichever is reached first."""
 
 
 class Backlog:
@@ -19,6 +23,7 @@ class Backlog:
     def __init__(self) -> None:
         self._queue: deque[Delivery] = deque()
         self._speaking: Counter[Address] = Counter()
+        self._weight = 0
         self.more_in_store = False
         self.last_seq = 0
         """The number of the newest delivery that is, or was, in memory."""
@@ -41,23 +46,40 @@ class Backlog:
 
     def put(self, delivery: Delivery) -> bool:
         """A new delivery, durable already. Returns whether it is in memory; else `refill` will bring it."""
-        if self.more_in_store or len(self._queue) >= IN_MEMORY:
+        if self.more_in_store or self._is_full:
             self.more_in_store = True
             return False
+        self._queued(delivery)
+        return True
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._queue) >= IN_MEMORY or self._weight >= IN_MEMORY_BYTES
+
+    def _queued(self, delivery: Delivery) -> None:
         self.count(delivery)
         self._queue.append(delivery)
-        return True
+        self._weight += weight(delivery.event)
 
     def count(self, delivery: Delivery) -> None:
         """The delivery has not ended, whether it waits here or has been begun."""
         self._speaking[delivery.event.sender.address] += 1
         self.last_seq = max(self.last_seq, delivery.seq)
 
-    def refill(self, found: Iterable[Delivery], *, more: bool) -> None:
-        """Take over what the store kept, from `last_seq` on; `more` is whether there is still more."""
+    def load(self, found: Iterable[Delivery], *, more: bool) -> None:
+        """Take over what the store kept from before; `more` is whether there is still more behind it."""
         for delivery in found:
-            self.count(delivery)
-            self._queue.append(delivery)
+            self._queued(delivery)
+        self.more_in_store = more
+
+    def refill(self, found: Iterable[Delivery], *, more: bool) -> None:
+        """Take over what the store kept from `last_seq` on, in order, as far as it goes in; `more` is whether there is
+        still more behind it."""
+        for delivery in found:
+            if self._is_full:
+                more = True
+                break
+            self._queued(delivery)
         self.more_in_store = more
 
     def take(self, delivery: Delivery) -> None:
@@ -66,6 +88,9 @@ class Backlog:
             self._queue.popleft()
         elif delivery in self._queue:
             self._queue.remove(delivery)
+        else:
+            return
+        self._weight -= weight(delivery.event)
 
     def ended(self, address: Address) -> bool:
         """A delivery of that person has ended. Returns whether it was the last of theirs."""

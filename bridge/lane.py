@@ -127,7 +127,7 @@ class Lane:
                 self._doubt.append(Attempt.resumed(delivery, pieces))
             else:
                 queued.append(delivery)
-        self._backlog.refill(queued, more=len(kept) >= IN_MEMORY)
+        self._backlog.load(queued, more=len(kept) >= IN_MEMORY)
 
     def put(self, delivery: Delivery) -> None:
         """A new delivery, durable already."""
