@@ -10,6 +10,8 @@ class Allowance:
     def __init__(self, most: int) -> None:
         self._most = most
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._coming = 0
+        """Who was told that it is their turn, and does not run yet: nobody passes them."""
         self.lent = 0
 
     async def lend(self, units: int) -> None:
@@ -17,7 +19,7 @@ class Allowance:
 
         Cancelled, it has lent nothing.
         """
-        if not self._waiting and self._fits(units):
+        if not self._waiting and not self._coming and self._fits(units):
             self.lent += units
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -27,11 +29,14 @@ class Allowance:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
+                self._coming -= 1
                 self.give_back(units)
             else:
                 self._waiting.remove(entry)
                 self._serve()
             raise
+        self._coming -= 1
+        self._serve()
 
     def give_back(self, units: int) -> None:
         """They are free again."""
@@ -45,4 +50,5 @@ class Allowance:
         while self._waiting and self._fits(self._waiting[0][0]):
             units, turn = self._waiting.popleft()
             self.lent += units
+            self._coming += 1
             turn.set_result(None)

@@ -111,6 +111,24 @@ async def test_an_allowance_is_lent_in_turn() -> None:
     assert (order[-1], allowance.lent) == ("e", 10)
 
 
+async def test_nobody_passes_who_is_just_being_let_in() -> None:
+    allowance, order = Allowance(10), list[str]()
+
+    async def want(name: str, units: int) -> None:
+        await allowance.lend(units)
+        order.append(name)
+
+    await allowance.lend(10)
+    first = asyncio.create_task(want("first", 1))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(want("second", 1))
+    allowance.give_back(10)
+    # The second one runs before the first one, whose turn it is, is woken.
+    await asyncio.gather(first, second)
+    assert order == ["first", "second"]
+    assert allowance.lent == 2
+
+
 async def test_who_is_cancelled_with_their_turn_gives_it_back() -> None:
     allowance = Allowance(1)
     await allowance.lend(1)
