@@ -34,6 +34,7 @@ def bot_profile(settings: IrcSettings) -> Profile:
         encoding=settings.encoding,
         burst=settings.flood.burst,
         per_second=settings.flood.per_second,
+        silence=settings.silence,
     )
 
 

@@ -206,6 +206,7 @@ class Puppets:
             encoding=self._settings.encoding,
             burst=self._settings.flood.burst,
             per_second=self._settings.flood.per_second,
+            silence=self._settings.silence,
         )
         dialler = self._dialler(person.address)
         puppet = Puppet(person, profile, dialler, self._on_event, self._owner)

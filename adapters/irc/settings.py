@@ -9,6 +9,7 @@ from adapters.irc.access import NickServ, Sasl, Tls, Use, Webirc
 from adapters.irc.protocol import encoding as encodings
 from adapters.irc.protocol.flood import BURST, PER_SECOND
 from adapters.irc.protocol.sasl import Mechanism
+from adapters.irc.protocol.sender import SILENCE
 
 PLAIN_PORT = 6667
 TLS_PORT = 6697
@@ -59,6 +60,9 @@ class IrcSettings(BaseModel):
     """How text is read that is not UTF-8. Ours is always sent in UTF-8."""
     flood: Flood = Flood()
     long_text: LongText = LongText()
+    silence: Annotated[float, Field(ge=1, le=3600)] = SILENCE
+    """Seconds. A connection on which nothing was answered for so long is asked for an answer (PING), and given up when
+    none has come after as many more: it may be open, and carry nothing."""
     say_gaps_beyond: Annotated[float, Field(ge=0, le=86_400)] = 10.0
     """Seconds. What is said in a channel while none of our connections is there, nobody can tell afterwards where the
     server keeps nothing; longer than this, and the room is told that nothing was heard, and for how long."""

@@ -78,7 +78,15 @@ class MatrixAdapter:
         self._puppets = Puppets(core, self._client, self._ours, self._rooms)
         self._entering = Entering(core, self._client, self._ours, self._rooms)
         self._sender = Sender(self._client, self._ours, self._puppets, self._tasks, core.identity)
-        self._link = Link(core, self._client, self._ours, self._entering, self._facts, self._settings.bot_name)
+        self._link = Link(
+            core,
+            self._client,
+            self._ours,
+            self._entering,
+            self._facts,
+            self._settings.bot_name,
+            silence=self._settings.silence,
+        )
         self._client.on_trouble = self._link.lost
         self._link.on_change = self._link_changed
         self._conversations = Conversations(self._network)

@@ -22,9 +22,6 @@ from bridge.model.result import Failure
 
 log = structlog.get_logger(__name__)
 
-HEALTH = 300.0
-"""Seconds between pings while all is well."""
-
 _MEMORY = "bot"
 
 
@@ -48,9 +45,12 @@ class Link:
         facts: Facts,
         bot_name: str,
         *,
+        silence: float = 60.0,
         first_wait: float = 1.0,
         longest_wait: float = 60.0,
     ) -> None:
+        """`silence`: seconds between pings while all is well, and that each may take."""
+        self._silence = silence
         self._core = core
         self._client = client
         self._ours = ours
@@ -182,9 +182,13 @@ class Link:
             self._lost.clear()
             with contextlib.suppress(TimeoutError):
                 # Not `asyncio.wait_for`: before Python 3.12 it swallows a cancellation that comes with the event.
-                async with asyncio.timeout(HEALTH):
+                async with asyncio.timeout(self._silence):
                     await self._lost.wait()
             try:
-                await ping(self._client, self._facts.id)
+                async with asyncio.timeout(self._silence):
+                    await ping(self._client, self._facts.id)
+            except TimeoutError:
+                silent = MatrixError(0, "", f"{self._facts.homeserver} has fallen silent", ambiguous=True)
+                return diagnose(Stage.PING, silent, self._facts)
             except MatrixError as error:
                 return diagnose(Stage.PING, error, self._facts)

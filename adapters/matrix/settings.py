@@ -38,6 +38,13 @@ class MatrixSettings(BaseModel):
     bot_name: str = Field(default="Rialto", description="The bot's display name.")
     prefix: str = Field(default="_rialto_", description="What the localparts of puppets begin with.")
     url: str | None = Field(default=None, description="Where the homeserver reaches us, if not at http.listen.")
+    silence: float = Field(
+        default=60.0,
+        ge=1,
+        le=3600,
+        description="Seconds between two checks that the homeserver answers and reaches us, each of which may take as "
+        "long.",
+    )
     presence: bool = Field(
         default=True,
         description="Whether puppets show the presence of their owners, and users' presence is told to other networks.",

@@ -54,7 +54,7 @@ class XmppAdapter:
         account = Account(context.network, settings.domain, settings.secret.get_secret_value(), settings.server)
         own = tcp(*settings.address)
         self._kept = self._keeper(context.keeper, own) if connector is None and context.keeper is not None else None
-        self._stream = Stream(account, self, connector or self._kept or own)
+        self._stream = Stream(account, self, connector or self._kept or own, silence=settings.silence)
         self._queries = Queries(self._stream.write)
         self._rooms: dict[str, Room] = {}
         self._identities = Identities(context.network, self._rooms, partial(ids.within, settings.domain), self._is_ours)
@@ -132,7 +132,7 @@ class XmppAdapter:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._core.accept(remember=notes)
+        await self._attended.keep(notes)
         self._lost(Reason.SERVICE_UNAVAILABLE, "the bridge is stopping")
 
     def capabilities(self, place: Place, speaker: Person, voice: Voice) -> Capabilities:
@@ -273,7 +273,7 @@ class XmppAdapter:
         self._up = False
         self._attended.end()
         silent = self._stream.silent_for
-        # A server that has just been asked for a word, and gave none, may have been away all the time.
+        # A server that was asked for a word, and gave none, may have been away all the time.
         self._lost(
             Reason.REMOTE_SERVER_TIMEOUT,
             "the connection to the XMPP server is lost",

@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 HISTORY_WITHIN = 30.0
 """Seconds `Attended.recheck` waits for the bot to have heard a room's history."""
+KEPT_WITHIN = 2.0
 SUBJECT_WITHIN = 15.0
 """Seconds a room may take to reflect a subject."""
 
@@ -109,6 +110,17 @@ class Attended:
         for reach in self._reaches.values():
             notes |= reach.notes()
         return notes
+
+    async def keep(self, notes: Mapping[str, str | None]) -> None:
+        """Have these remembered at a stop, unless the core takes nothing any more: without, it is only known for some
+        seconds less how long the rooms were heard."""
+        if not notes:
+            return
+        try:
+            async with asyncio.timeout(KEPT_WITHIN):
+                await self._core.accept(remember=notes)
+        except TimeoutError:
+            log.warning("not noted until when the rooms were heard", network=self._core.network)
 
     async def note(self, connected: Callable[[], bool]) -> None:
         """Have it remembered, as often as it changes, until cancelled. While not `connected`, nothing is heard."""

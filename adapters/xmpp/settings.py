@@ -16,6 +16,11 @@ SAY_GAPS_BEYOND = (
     " was heard."
 )
 
+SILENT = (
+    "Seconds. A connection on which nothing was answered for so long is asked for an answer, and given up when none has"
+    " come after as many more: it may be open, and carry nothing."
+)
+
 _SERVER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/@]+)(?::(?P<port>[0-9]{1,5}))?")
 
 
@@ -59,6 +64,7 @@ class XmppSettings(BaseModel):
         default_factory=list,
         description="Other domains whose people belong to this server, besides the one that the component is part of.",
     )
+    silence: float = Field(default=60.0, ge=1, le=3600, description=SILENT)
     say_gaps_beyond: float = Field(default=10.0, ge=0, le=86_400, description=SAY_GAPS_BEYOND)
 
     @field_validator("server")

@@ -5,6 +5,7 @@ over our restarts (`adapters.xmpp.kept`).
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import structlog
 from adapters.xmpp import outbound
 from adapters.xmpp.component import Component
 from adapters.xmpp.errors import stream_failure
+from adapters.xmpp.pulse import Pulse
 from adapters.xmpp.sanitise import Unsendable, checked
 from adapters.xmpp.wire import protocol
 from bridge.backoff import HALF, Backoff
@@ -30,8 +32,7 @@ Connector = Callable[[Callable[[], asyncio.Protocol]], Awaitable[object]]
 CONNECT_WITHIN = 15.0
 """Seconds for the connection, and again for the handshake."""
 SILENCE = 60.0
-"""Seconds without a word from the server after which it is asked for one; after as many more, it is given up. The
-default of `Stream.silence`."""
+"""The default of `Stream.silence`."""
 BUFFERED = 8 * 1024 * 1024
 """Bytes that may wait for the server to read them, before lanes have to wait instead."""
 PAUSES = (0.5, 60.0)
@@ -87,7 +88,10 @@ class Stream:
     """Owns the connection. `run` is its task; everything else is called from the same event loop."""
 
     def __init__(self, account: Account, listener: Listener, connector: Connector, *, silence: float = SILENCE) -> None:
+        """`silence`: see `Pulse`."""
         self.silence = silence
+        self._pulse = Pulse(silence, time.monotonic())
+        self._word = ""
         self._account = account
         self._listener = listener
         self._connector = connector
@@ -98,8 +102,8 @@ class Stream:
 
     @property
     def silent_for(self) -> float:
-        """Seconds since the server last said anything on the connection that is, or was."""
-        return time.monotonic() - self._component.heard if self._component is not None else 0.0
+        """Seconds since the server last answered on the connection that is, or was."""
+        return time.monotonic() - self._pulse.answered
 
     @property
     def is_open(self) -> bool:
@@ -167,7 +171,7 @@ class Stream:
 
     async def _connection(self) -> tuple[str, str]:
         """One connection, from first to last. Gives condition and text of its end."""
-        component = Component(self._account.domain, self._account.secret, self._listener)
+        component = Component(self._account.domain, self._account.secret, self)
         self._component = component
         try:
             async with asyncio.timeout(CONNECT_WITHIN):
@@ -183,27 +187,44 @@ class Stream:
 
     async def _watched(self, component: Component) -> tuple[str, str]:
         deadline = time.monotonic() + CONNECT_WITHIN
+        self._pulse = Pulse(self.silence, time.monotonic())
         while not component.finished.done():
             now = time.monotonic()
             if component.accepted:
                 component.pause(self._paused)
             if component.held_up:
                 # It is us who do not listen.
-                component.heard = now
+                self._pulse.excuse(now)
             if not component.accepted:
                 if now > deadline:
                     return "unreachable", "it does not answer the handshake"
                 pause = 0.5
-            elif now - component.heard > 2 * self.silence:
+            elif self._pulse.is_gone(now):
                 return "unreachable", "it has fallen silent"
             else:
-                if now - component.heard > self.silence:
+                if self._pulse.asks(now):
                     # To ourselves: it goes to the server and back, whatever else the server knows.
-                    domain = self._account.domain
-                    component.send_raw(outbound.ping(domain, domain, "alive"))
-                pause = self.silence / 2
+                    domain, self._word = self._account.domain, f"alive-{secrets.token_hex(8)}"
+                    component.send_raw(outbound.ping(domain, domain, self._word))
+                pause = self.silence / 4
             await asyncio.wait({component.finished}, timeout=pause)
         return component.finished.result()
+
+    # The connection's listener
+
+    def opened(self) -> None:
+        """The server has taken us, or never let go of us."""
+        self._pulse.answer(time.monotonic())
+        self._listener.opened()
+
+    def received(self, stanza: Element) -> None:
+        """A stanza came; our own question is the answer."""
+        domain = self._account.domain
+        if self._word and stanza.get("id") == self._word and stanza.get("from") == stanza.get("to") == domain:
+            self._word = ""
+            self._pulse.answer(time.monotonic())
+            return
+        self._listener.received(stanza)
 
     def _failure(self, condition: str, text: str) -> Failure:
         account = self._account

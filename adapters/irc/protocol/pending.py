@@ -63,6 +63,10 @@ class Pending:
         self._fences[text] = self._count
         return text
 
+    def is_fence(self, text: str) -> bool:
+        """Whether that is the text of a PING that is under way."""
+        return text in self._fences
+
     def pong(self, text: str) -> list[int]:
         """A PONG came: the tokens of the lines it confirms."""
         number = self._fences.pop(text, None)

@@ -21,11 +21,8 @@ from adapters.irc.protocol.sieve import Sieve
 from adapters.irc.protocol.states import State, Trigger, step
 from adapters.irc.protocol.webirc import Identity
 
-PING_AFTER: Final = 90.0
-"""Seconds of silence before we ask whether the server is there."""
-
-DROP_AFTER: Final = 240.0
-"""Seconds of silence after which it is not."""
+SILENCE: Final = 120.0
+"""Seconds without an answer before we ask whether the server is there; after as many more, it is not."""
 
 HISTORY: Final = "CHATHISTORY"
 
@@ -43,7 +40,7 @@ class Profile:
     `nicks` are tried in turn while the server says that they are taken. With `strict`, a first nick that is not
     allowed at all ends it; otherwise the next is tried. `quiet` sessions read no channels (see `sieve`).
     `sasl` and `nickserv` are accounts to log in to, the latter only where the former did not; `webirc` has the server
-    believe that we come from elsewhere.
+    believe that we come from elsewhere. `silence` is as `SILENCE`.
     """
 
     nicks: Iterator[str]
@@ -59,6 +56,7 @@ class Profile:
     encoding: str = FALLBACK
     burst: float = BURST
     per_second: float = PER_SECOND
+    silence: float = SILENCE
 
 
 class Sender:
@@ -73,7 +71,7 @@ class Sender:
         self._sieve = Sieve()
         self._joining: CaseMap[None] = CaseMap()
         self._renaming = False
-        self._since = self._heard = clock()
+        self._since = self._answered = clock()
         self._asked = False
         self.state = State.NEW
         self.isupport = ISupport()
@@ -277,26 +275,32 @@ class Sender:
         """When `tick` must be called, by the clock; None when there is nothing to wait for."""
         if self.state in (State.NEW, State.CLOSED):
             return None
-        times = [self._heard + (DROP_AFTER if self._asked else PING_AFTER), self._outbox.deadline()]
+        times = [self._answered + self._profile.silence * (2 if self._asked else 1), self._outbox.deadline()]
         if self.state is State.READY and not self._pending.fenced:
             times.append(self._pending.impatient_at)
         return min(time for time in times if time is not None)
 
     def excuse(self) -> None:
-        """It is not the server that was silent up to now: it was not listened to."""
-        self._heard, self._asked = self._clock(), False
+        """It is not the server that was silent up to now: it was not listened to, so no answer can be missed."""
+        self._answered = self._clock()
+
+    def _alive(self) -> None:
+        """The server has answered."""
+        self._answered = self._clock()
+        self._asked = False
 
     def tick(self) -> list[Event]:
         """Time has passed."""
         now = self._clock()
         if self.state in (State.NEW, State.CLOSED):
             return []
-        if now >= self._heard + DROP_AFTER:
-            return [events.Ended(f"the server has been silent for {DROP_AFTER:.0f} seconds")]
+        silence = self._profile.silence
+        if now >= self._answered + 2 * silence:
+            return [events.Ended(f"the server has answered nothing for {2 * silence:.0f} seconds")]
         impatient = (
             self.state is State.READY and not self._pending.fenced and (self._pending.impatient_at or now + 1) <= now
         )
-        if impatient or (now >= self._heard + PING_AFTER and not self._asked):
+        if impatient or (now >= self._answered + silence and not self._asked):
             self._asked = self._asked or not impatient
             self._now("PING", self._pending.fence())
         return []

@@ -90,8 +90,9 @@ class Session(Registering):
         been taken: whoever learns from a line that a channel is theirs to `watch` gets the very next line of it, even
         if the server sent both together.
         """
-        self._heard = self._clock()
-        self._asked = False
+        if self.state is not State.READY:
+            # While we come in, every line is an answer. Afterwards others talk: an answer is what we asked for.
+            self._alive()
         return self._read(self._lines.feed(data))
 
     def _read(self, lines: Iterable[bytes]) -> Iterator[Event]:
@@ -146,6 +147,8 @@ class Session(Registering):
         yield from ()
 
     def _pong(self, line: Line) -> Iterator[Event]:
+        if self._pending.is_fence(line.param(-1)):
+            self._alive()
         for token in self._pending.pong(line.param(-1)):
             yield events.Delivered(token)
 

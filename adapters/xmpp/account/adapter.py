@@ -125,7 +125,7 @@ class AccountAdapter:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._core.accept(remember=notes)
+        await self._attended.keep(notes)
         self._lost(Reason.SERVICE_UNAVAILABLE, "the bridge is stopping")
 
     def capabilities(self, place: Place, speaker: Person, voice: Voice) -> Capabilities:

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from adapters.xmpp import ids
-from adapters.xmpp.settings import SAY_GAPS_BEYOND, bot_nick, host_and_port
+from adapters.xmpp.settings import SAY_GAPS_BEYOND, SILENT, bot_nick, host_and_port
 
 DEFAULT_PORT = 5222
 """Where servers listen for clients (RFC 6120 section 14.7)."""
@@ -58,6 +58,7 @@ class AccountSettings(BaseModel):
         default=None, description="HOST:PORT of the server. Default: what the DNS says of the JID's domain."
     )
     nick: str = Field(default="rialto", description="What the bot is called in rooms.")
+    silence: float = Field(default=60.0, ge=1, le=3600, description=SILENT)
     say_gaps_beyond: float = Field(default=10.0, ge=0, le=86_400, description=SAY_GAPS_BEYOND)
     tls: TlsSettings = Field(default=TlsSettings(), description="How the connection is protected.")
 

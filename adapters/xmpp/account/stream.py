@@ -6,6 +6,7 @@ the server has it no more, it is closed, and what was not acknowledged is in dou
 
 import asyncio
 import contextlib
+import secrets
 import ssl
 import time
 from dataclasses import dataclass
@@ -23,8 +24,9 @@ from adapters.xmpp.account.certificates import trusted, unreadable
 from adapters.xmpp.account.connection import SM, Connection, Login, Phase, Resumption
 from adapters.xmpp.account.failures import failure
 from adapters.xmpp.account.settings import DEFAULT_PORT, AccountSettings
+from adapters.xmpp.pulse import Pulse
 from adapters.xmpp.sanitise import Unsendable, checked
-from adapters.xmpp.stream import BUFFERED, CONNECT_WITHIN, PAUSES, SILENCE, STABLE
+from adapters.xmpp.stream import BUFFERED, CONNECT_WITHIN, PAUSES, STABLE
 from adapters.xmpp.wire import protocol
 from bridge.backoff import HALF, Backoff
 from bridge.contract import SendError, StartError
@@ -94,6 +96,8 @@ class Stream:
         self._answering: asyncio.TimerHandle | None = None
         self._closing = False
         self._paused = False
+        self._pulse = Pulse(settings.silence, time.monotonic())
+        self._word = ""
 
     async def prepare(self) -> None:
         """Read the certificates. Raises `StartError`."""
@@ -261,23 +265,24 @@ class Stream:
 
     async def _watched(self, connection: Connection) -> tuple[str, str]:
         deadline = time.monotonic() + CONNECT_WITHIN
+        self._pulse = Pulse(self._settings.silence, time.monotonic())
         while not connection.finished.done():
             now = time.monotonic()
             if connection.phase is Phase.OPEN:
                 connection.pause(self._paused)
             if connection.held_up:
                 # It is us who do not listen.
-                connection.heard = now
+                self._pulse.excuse(now)
             if connection.phase is not Phase.OPEN:
                 if now > deadline:
                     return "silent", ""
                 pause = 0.5
-            elif now - connection.heard > 2 * SILENCE:
+            elif self._pulse.is_gone(now):
                 return "silent", "it has fallen silent"
             else:
-                if now - connection.heard > SILENCE:
+                if self._pulse.asks(now):
                     self._call(connection)
-                pause = SILENCE / 2
+                pause = self._settings.silence / 4
             await asyncio.wait({connection.finished}, timeout=pause)
         return connection.finished.result()
 
@@ -286,7 +291,8 @@ class Stream:
         if self._managed:
             connection.send_raw(f'<r xmlns="{SM}"/>')
         else:
-            connection.send_raw(outbound.ping(self._settings.bare, self._settings.host, "alive"))
+            self._word = f"alive-{secrets.token_hex(8)}"
+            connection.send_raw(outbound.ping(self._settings.bare, self._settings.host, self._word))
 
     def _interrupted(self, why: Failure) -> None:
         self._asking = False
@@ -341,6 +347,7 @@ class Stream:
     def acked(self, h: int) -> None:
         """The server has so many of our stanzas."""
         self._asking = False
+        self._pulse.answer(time.monotonic())
         if self._acknowledged(h):
             self._ask()
 
@@ -354,7 +361,12 @@ class Stream:
 
     def received(self, stanza: Element) -> None:
         """A stanza came."""
-        self._listener.received(stanza)
+        if self._word and stanza.get("id") == self._word and stanza.get("from") == self._settings.host:
+            # Whatever it says.
+            self._word = ""
+            self._pulse.answer(time.monotonic())
+        else:
+            self._listener.received(stanza)
         self._in.stanza()
 
     # Acknowledgements

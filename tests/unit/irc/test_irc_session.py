@@ -12,7 +12,7 @@ from adapters.irc.protocol.events import Manner
 from adapters.irc.protocol.message import Source
 from adapters.irc.protocol.pending import PATIENCE
 from adapters.irc.protocol.registering import GREET_WITHIN, REGISTER_WITHIN
-from adapters.irc.protocol.sender import DROP_AFTER, PING_AFTER, Profile
+from adapters.irc.protocol.sender import SILENCE, Profile
 from adapters.irc.protocol.session import Session
 from adapters.irc.protocol.states import OURS, TRANSITIONS, State, Trigger, step
 
@@ -430,21 +430,43 @@ def test_another_nick_later() -> None:
 
 def test_silence_is_asked_about_then_ended() -> None:
     talk = on_ngircd()
-    assert talk.session.deadline() == talk.clock.now + PING_AFTER
-    talk.clock.now += PING_AFTER
+    assert talk.session.deadline() == talk.clock.now + SILENCE
+    talk.clock.now += SILENCE
     assert talk.session.tick() == []
     (ping,) = talk.sent()
-    assert talk.session.deadline() == 1000 + DROP_AFTER
+    assert talk.session.deadline() == 1000 + 2 * SILENCE
     talk.hear(f":ng.test PONG ng.test :{ping.removeprefix('PING ')}\n")
-    assert talk.session.deadline() == talk.clock.now + PING_AFTER
-    talk.clock.now += PING_AFTER
+    assert talk.session.deadline() == talk.clock.now + SILENCE
+    talk.clock.now += SILENCE
     talk.session.tick()
     talk.sent()
-    talk.clock.now += DROP_AFTER - PING_AFTER - 1
+    talk.clock.now += SILENCE - 1
     assert talk.session.tick() == []
     assert talk.sent() == []
     talk.clock.now += 1
     assert isinstance(talk.session.tick()[0], events.Ended)
+
+
+def test_what_others_say_is_no_answer() -> None:
+    talk = on_ngircd()
+    talk.clock.now += SILENCE
+    talk.session.tick()
+    (ping,) = talk.sent()
+    for _ in range(10):
+        talk.clock.now += SILENCE / 10
+        talk.hear(":bob!b@h PRIVMSG alice :still there\n")
+    assert isinstance(talk.session.tick()[0], events.Ended)
+    assert ping.startswith("PING")
+
+
+def test_while_nothing_is_read_no_answer_is_missed() -> None:
+    talk = on_ngircd()
+    talk.clock.now += SILENCE
+    talk.session.tick()
+    for _ in range(10):
+        talk.clock.now += SILENCE
+        talk.session.excuse()
+        assert talk.session.tick() == []
 
 
 def test_goodbye() -> None:
@@ -608,12 +630,12 @@ def test_a_server_that_was_not_listened_to_was_not_silent() -> None:
     talk.session.start(secure=False)
     talk.hear(NGIRCD)
     talk.sent()
-    talk.clock.now += DROP_AFTER + 1
+    talk.clock.now += 2 * SILENCE + 1
     talk.session.excuse()
     assert talk.session.tick() == []
     assert talk.state() is State.READY
-    talk.clock.now += PING_AFTER
+    talk.clock.now += SILENCE
     assert talk.session.tick() == []
     assert talk.sent()[0].startswith("PING")
-    talk.clock.now += DROP_AFTER
+    talk.clock.now += SILENCE
     assert isinstance(talk.session.tick()[0], events.Ended)
