@@ -10,6 +10,7 @@ import structlog
 from adapters.irc import capabilities as offers
 from adapters.irc import standing
 from adapters.irc.bot import Bot
+from adapters.irc.catchup import CatchUp
 from adapters.irc.conversations import Conversations
 from adapters.irc.desk import Desk
 from adapters.irc.direct import Direct
@@ -27,6 +28,7 @@ from adapters.irc.monitor import Why
 from adapters.irc.netsplit import Splits
 from adapters.irc.nicks import OwnNicks, bot_nicks
 from adapters.irc.outbound import spoken, tags
+from adapters.irc.playback import Playback
 from adapters.irc.protocol import events
 from adapters.irc.protocol.message import Source
 from adapters.irc.protocol.sts import PREFIX as STS
@@ -173,8 +175,16 @@ class IrcAdapter:
             direct=self._direct,
             partners=self._conversations.partners,
             gaps=self._gaps,
-            last_seen=core.last_seen,
-            crashed=core.crashed,
+            catchup=lambda tell: CatchUp(
+                self._gaps, tell=tell, put=self._splits.take, last_seen=core.last_seen, crashed=core.crashed
+            ),
+            playback=Playback(
+                self._gaps,
+                [member.place for member in core.members()],
+                last_seen=core.last_seen,
+                recall=core.recall,
+                remember=self._intake.remember,
+            ),
         )
         self._spawn(self._bot.run(), "bot")
         self._spawn(self._intake.run(), "intake")

@@ -50,11 +50,13 @@ async def reaches(connection: Connection, channel: str, when: float) -> bool:
 
 @dataclass(slots=True)
 class Reading:
-    """A place whose history is read. `since` is when we heard it last, by our own clock. `connection` and `task` are
-    None while nobody reads."""
+    """A place whose history is read. `since` is when we heard it last, by our own clock; of what has no id, what was
+    said until `known` is known. With `stayed`, a keeper heard it meanwhile: nothing can be a gap. `connection` and
+    `task` are None while nobody reads."""
 
     since: float
     known: float | None
+    stayed: bool
     connection: Connection | None = None
     task: asyncio.Task[None] | None = None
     held: list[Event | State] = field(default_factory=list)
@@ -103,11 +105,14 @@ class CatchUp:
     def __contains__(self, place: Place) -> bool:
         return place in self._readings
 
-    def begin(self, place: Place, connection: Connection, entered: float | None) -> None:
-        """The connection hears the place from now on, as of `entered` by the server's clock if that is known."""
+    def begin(
+        self, place: Place, connection: Connection, entered: float | None = None, *, stayed: bool = False
+    ) -> None:
+        """The connection hears the place from now on, as of `entered` by the server's clock if that is known. `stayed`:
+        it never left (see `events.Joined`), and what was heard last may all the same not have been kept."""
         since = self._gaps.resume(place, entered=entered)
         if since is not None:
-            self._readings[place] = Reading(since, self._last_seen(place))
+            self._readings[place] = Reading(since, self._last_seen(place), stayed)
         reading = self._readings.get(place)
         if reading is None or reading.connection is connection:
             return
@@ -126,7 +131,7 @@ class CatchUp:
         """Whoever hears the place now cannot ask."""
         if (reading := self._readings.get(place)) is not None:
             reading.halt()
-            self._gaps.lost(place, reading.since, time.time())
+            self._lost(place, reading, time.time())
             self._finish(place, reading)
 
     def drop(self, place: Place) -> None:
@@ -167,7 +172,7 @@ class CatchUp:
             if not connection.ready:
                 return  # whoever learns of its end lets go of the reading, too
             log.warning("the history is not told", network=place.network, place=channel, error=str(error))
-            self._gaps.lost(place, reading.since, until)
+            self._lost(place, reading, until)
         self._finish(place, reading)
 
     def _tell_all(self, reading: Reading, connection: Connection, page: Sequence[Said], known: float | None) -> bool:
@@ -191,7 +196,11 @@ class CatchUp:
     async def _check(self, place: Place, reading: Reading, connection: Connection, begins: float) -> None:
         """Say what was missed before the history `begins`, if it does not reach back."""
         if begins > reading.since and not await reaches(connection, place.native, begins):
-            self._gaps.lost(place, reading.since, begins)
+            self._lost(place, reading, begins)
+
+    def _lost(self, place: Place, reading: Reading, until: float) -> None:
+        if not reading.stayed:
+            self._gaps.lost(place, reading.since, until)
 
     def _finish(self, place: Place, reading: Reading) -> None:
         del self._readings[place]

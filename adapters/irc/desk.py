@@ -1,6 +1,7 @@
 """Where all that our connections hear comes together: one observer per place reports."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
@@ -15,6 +16,7 @@ from adapters.irc.inbound import Heard, Ignored, Scene, translate
 from adapters.irc.link.connection import Connection, Ending
 from adapters.irc.nicks import OwnNicks
 from adapters.irc.observer import PATIENCE, Observation
+from adapters.irc.playback import Playback
 from adapters.irc.protocol import events
 from adapters.irc.protocol.events import Manner
 from adapters.irc.protocol.message import Source
@@ -59,9 +61,10 @@ class Desk:
         direct: Direct,
         partners: Callable[[Address], Iterable[str]],
         gaps: Gaps,
-        last_seen: Callable[[Place], float | None],
-        crashed: Callable[[BaseException], None],
+        catchup: Callable[[Callable[[Connection, events.Said], None]], CatchUp],
+        playback: Playback,
     ) -> None:
+        """`catchup` makes what reads histories, given who is told what they hold."""
         self._scene = scene
         self._own = own
         self._bot = bot
@@ -76,7 +79,9 @@ class Desk:
         self._observations: dict[Place, Observation[Event | State]] = {}
         for member in self._places:
             self._observations[member.place] = Observation(partial(self._hear, member.place))
-        self._catchup = CatchUp(gaps, tell=self._again, put=put, last_seen=last_seen, crashed=crashed)
+        self._catchup = catchup(self._again)
+        self._playback = playback
+        self._settling: dict[Place, asyncio.TimerHandle] = {}
         self._awaited: dict[Place, Address | None] = {}
         self._timers: dict[Place, asyncio.TimerHandle] = {}
 
@@ -92,7 +97,7 @@ class Desk:
     def stop(self) -> None:
         """No more timers, and nothing more of what was said before."""
         self._catchup.stop()
-        for timer in self._timers.values():
+        for timer in (*self._timers.values(), *self._settling.values()):
             timer.cancel()
 
     # The bot
@@ -102,10 +107,14 @@ class Desk:
         match event:
             case events.Registered():
                 self._own.claim(connection.session.me, None)
-            case events.Joined(channel, own=True, when=when):
+                self._playback.begin()
+            case events.Joined(channel, own=True, when=when, stayed=stayed):
                 self._own.claim(connection.session.me, None)
                 if place := self._places.find(channel):
-                    self._attend(place, connection, when)
+                    if connection.session.caps.bouncer and self.observer(place) == _BOT:
+                        # It does not tell that it has left.
+                        self._gaps.unheard(place, self._playback.lost_for(self._loop.time()))
+                    self._attend(place, connection, when, stayed=stayed)
                     self._observations[place].begin(_BOT)
                     self._arm(place)
             case events.NickChanged(source, own=True):
@@ -117,8 +126,10 @@ class Desk:
             case events.Said(own=False, manner=Manner.CTCP, only_some=False, history=False):
                 self._reception.asked(connection, event)
             case events.Said(own=False, to_channel=False, only_some=False):
-                self._reception.spoken(connection, event, None)
+                self._alone(connection, event)
                 return
+            case events.Said(to_channel=True, history=False):
+                self._playback.heard()
         self._report(_BOT, connection, event)
         match event:
             case events.Kicked(channel, own=True) | events.Parted(channel, own=True):
@@ -200,18 +211,42 @@ class Desk:
             else:
                 self._count([item])
 
-    def _attend(self, place: Place, connection: Connection, when: str = "") -> None:
+    def _attend(self, place: Place, connection: Connection, when: str = "", *, stayed: bool = False) -> None:
         """Somebody reports from the place from now on, as of `when` by the server's clock. What was missed is asked for
-        if it can be. Where channels can keep what was said (mode +H), it may come by itself, after the names."""
+        if it can be. Where channels can keep what was said (mode +H), it may come by itself, after the names. Whoever
+        `stayed` there for us has missed nothing, and says it next."""
         entered = timestamp(when, 0.0) or None
         if connection.session.caps.history:
-            self._catchup.begin(place, connection, entered)
+            self._catchup.begin(place, connection, entered, stayed=stayed)
             return
         self._catchup.give_up(place)
         keeps = "H" in connection.session.isupport.get("CHANMODES", "")
-        self._gaps.heard(place, wait=keeps, entered=entered)
-        if keeps:
-            self._loop.call_later(REPEATED_WITHIN, self._gaps.settle, place)
+        if stayed:
+            self._gaps.resume(place, entered=entered)
+        else:
+            self._gaps.heard(place, wait=keeps, entered=entered)
+        if stayed or keeps:
+            self._settled(place)
+            over = self._gaps.caught_up if stayed else self._gaps.settle
+            self._settling[place] = self._loop.call_later(REPEATED_WITHIN, over, place)
+
+    def _settled(self, place: Place) -> None:
+        if (timer := self._settling.pop(place, None)) is not None:
+            timer.cancel()
+
+    def _alone(self, connection: Connection, said: events.Said) -> None:
+        """Something was said to the bot alone, or is repeated to it."""
+        when = timestamp(said.when, 0.0)
+        if connection.session.caps.bouncer and said.source.nick.startswith("*"):
+            self._playback.complained(self._loop.time())
+            self._ignored("bouncer message", said.msgid)
+            return
+        if said.history and not self._playback.is_news(self._scene.correspondent(said.source.nick), when):
+            self._ignored("known history", said.msgid)
+            return
+        self._reception.spoken(connection, said, None)
+        if connection.session.caps.bouncer:
+            self._playback.heard_alone(when)
 
     def _was_missed(self, connection: Connection, said: events.Said) -> bool:
         """Whether what is repeated to us unasked may be new. What has an id is known again by that."""
@@ -219,8 +254,12 @@ class Desk:
         when = timestamp(said.when, 0.0)
         if place is None:
             return False
-        if not connection.session.caps.history:
-            self._gaps.repeated(place, when)
+        if connection.session.caps.bouncer and not said.msgid:
+            if self._gaps.missed(place, when, math.inf) and self._playback.is_news(place, when):
+                return True
+        elif not connection.session.caps.history:
+            if not connection.session.caps.bouncer:
+                self._gaps.repeated(place, when)
             if self._gaps.missed(place, when, OVERLAP if said.msgid else RESOLUTION):
                 return True
         self._ignored("known history", said.msgid)
@@ -293,6 +332,7 @@ class Desk:
             self._begin(place, deputy, tentative=True)
         if was and observation.vacant:
             self._catchup.drop(place)
+            self._settled(place)
             silent = source.silent_for if source is not None else 0.0
             # A connection that is idle may have been dead for as long.
             self._gaps.unheard(place, silent if silent > QUIET else 0.0)

@@ -63,6 +63,10 @@ class Scene:
         """Whose nick it is."""
         return Address(self.network, self.fold(nick))
 
+    def correspondent(self, nick: str) -> Place:
+        """The place where one speaks with whoever bears the nick."""
+        return Place(self.network, self.address(nick).native, PlaceKind.USER)
+
     def person(self, nick: str) -> Person:
         """Whoever bears the nick, spelled so."""
         return Person(self.address(nick), nick, self.stands_for(nick))
@@ -155,9 +159,7 @@ def barred(said: events.Said, scene: Scene) -> str | None:
 
 def private(said: events.Said, to: Address, body: Text, scene: Scene) -> Event:
     """What somebody said to `to`, and to nobody else."""
-    sender = scene.address(said.source.nick)
-    place = Place(scene.network, sender.native, PlaceKind.USER)
-    return replace(_message(place, said, body, scene), to=to)
+    return replace(_message(scene.correspondent(said.source.nick), said, body, scene), to=to)
 
 
 def _said(said: events.Said, scene: Scene) -> Iterator[Heard | Ignored]:

@@ -90,6 +90,11 @@ class Caps:
         return self.labels and "echo-message" in self.enabled
 
     @property
+    def bouncer(self) -> bool:
+        """Whether it is ZNC that we speak to, which stays on the network and repeats what was said (znc.in)."""
+        return any(name.startswith("znc.in/") for name in self.offered)
+
+    @property
     def history(self) -> bool:
         """Whether the server can be asked what was said before (IRCv3 draft/chathistory)."""
         return {"draft/chathistory", "batch", "message-tags", "server-time"} <= self.enabled

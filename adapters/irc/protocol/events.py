@@ -100,12 +100,17 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Somebody, or we ourselves, came into a channel. `when` is the server's time tag, as it stands there."""
+    """Somebody, or we ourselves, came into a channel. `when` is the server's time tag, as it stands there.
+
+    `stayed`: we were in it before this session began, by a keeper or a bouncer. What was said there meanwhile follows,
+    if anything was.
+    """
 
     channel: str
     source: Source
     own: bool
     when: str = ""
+    stayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ AUTHENTICATE_WITHIN: Final = 20.0
 GREET_WITHIN: Final = 10.0
 """Seconds after 001 without an end of the greeting (376 or 422), after which there will be none."""
 
+ATTACHING: Final = "attaching"
+"""The text of the PING by whose PONG a bouncer shows that it has told in which channels it is. It answers by itself."""
+
 IDENTIFY_WITHIN: Final = 15.0
 """Seconds that NickServ may take to answer."""
 
@@ -49,6 +52,7 @@ class Registering(Sender):
         self._sasl: Sasl | None = None
         self._sasl_since = 0.0
         self._sts_told = False
+        self._attaching = False
         self.secure = False
         self.account: str | None = None
 
@@ -238,6 +242,9 @@ class Registering(Sender):
 
     def _greeting_over(self) -> Iterator[Event]:
         login = self._profile.nickserv
+        if self.caps.bouncer:
+            self._attaching = True
+            self._now("PING", ATTACHING)
         if login is None or self.account is not None:
             self._move(Trigger.GREETING_OVER)
             yield events.Ready()

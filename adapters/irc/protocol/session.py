@@ -13,7 +13,7 @@ from adapters.irc.protocol.events import Event, Manner
 from adapters.irc.protocol.linebuffer import LineBuffer
 from adapters.irc.protocol.message import Line, Source, parse
 from adapters.irc.protocol.pending import Pending
-from adapters.irc.protocol.registering import Registering
+from adapters.irc.protocol.registering import ATTACHING, Registering
 from adapters.irc.protocol.sender import HISTORY, Profile
 from adapters.irc.protocol.snapshot import Snapshot
 from adapters.irc.protocol.states import State, Trigger
@@ -79,7 +79,7 @@ class Session(Registering):
         yield events.Registered(self.me.nick)
         yield events.Ready()
         for name in snapshot.channels:
-            yield events.Joined(name, self.me, own=True)
+            yield events.Joined(name, self.me, own=True, stayed=True)
             if not self._profile.quiet:
                 self.names(name)
 
@@ -149,6 +149,8 @@ class Session(Registering):
     def _pong(self, line: Line) -> Iterator[Event]:
         if self._pending.is_fence(line.param(-1)):
             self._alive()
+        if line.param(-1) == ATTACHING:
+            self._attaching = False
         for token in self._pending.pong(line.param(-1)):
             yield events.Delivered(token)
 
@@ -223,7 +225,8 @@ class Session(Registering):
             # Whose stand-in they are must be known before they are told of.
             yield from tracking.newcomer(line, source)
         for name in line.params[0].split(","):
-            yield events.Joined(name, source, own, line.tags.get("time", "") if own else "")
+            when = line.tags.get("time", "") if own else ""
+            yield events.Joined(name, source, own, when, stayed=own and self._attaching)
 
     def _parted(self, line: Line) -> Iterator[Event]:
         source, own = self._source(line), self._own(line)

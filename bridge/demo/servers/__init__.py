@@ -10,6 +10,7 @@ from bridge.demo.servers.prosody import Prosody
 from bridge.demo.servers.services import NAME as SERVICES_NAME
 from bridge.demo.servers.services import Services
 from bridge.demo.servers.synapse import AppService, Synapse, synapse_python
+from bridge.demo.servers.znc import Znc
 
 __all__ = [
     "SERVICES_NAME",
@@ -24,6 +25,7 @@ __all__ = [
     "ServerError",
     "Services",
     "Synapse",
+    "Znc",
     "free_ports",
     "make_certificate",
     "postgresql_program",

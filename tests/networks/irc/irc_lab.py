@@ -39,7 +39,8 @@ class RecordingCore(Onlooker, Core):
         self.failures: list[Failure] = []
         self.places: dict[str, Failure | None] = {}
         self.memory: dict[str, str] = {}
-        self.seen: float | None = None
+        self.earlier: list[Event] = []
+        """What a core before this one took in."""
         self.onlines = 0
         self.is_online = False
         self._members = tuple(members)
@@ -83,7 +84,8 @@ class RecordingCore(Onlooker, Core):
         return self._members if network in (None, self.network) else ()
 
     def last_seen(self, place: Place) -> float | None:
-        return max((event.when for event in self.all(Event) if event.place == place), default=self.seen)
+        known = (*self.earlier, *self.all(Event))
+        return max((event.when for event in known if event.place == place), default=None)
 
     @property
     def names(self) -> Names:

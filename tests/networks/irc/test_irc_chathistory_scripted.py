@@ -98,7 +98,7 @@ async def test_what_was_missed_comes_page_by_page_before_what_is_new(
         await adapter.join(TEA.place, ANA)
         await confirmed(adapter.send(part(TEA.place, ANA, "a puppet's")))
         await confirmed(adapter.send(part(TEA.place, ANA, "the bot's", Voice.BOT)))
-        seen = core.all(Event)[-1].when
+        earlier = core.all(Event)
     began = datetime.now(UTC)
     # Many in one millisecond, for a page to end among them.
     missed = [
@@ -106,7 +106,7 @@ async def test_what_was_missed_comes_page_by_page_before_what_is_new(
         for number in range(40)
     ]
     second = RecordingCore("libera", [TEA])
-    second.seen = seen
+    second.earlier = earlier
     async with running(server.port, TEA, memory=memory, core=second, say_gaps_beyond=0.0) as (_, core):
         kim.say("#tea", "live")
         await until(last(core, "live"), "line", lambda: core.items)

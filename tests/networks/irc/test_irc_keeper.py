@@ -20,6 +20,7 @@ from bridge.demo.servers import InspIRCd, NgIRCd, make_certificate
 from bridge.demo.servers.irc import IrcServer
 from bridge.keeper.client import BusyError, KeeperClient
 from bridge.model.event import Event, Protection, State
+from bridge.model.message import Gap
 from bridge.model.room import Member
 from tests.networks.irc.irc_lab import ANA, BO, WITHIN, Crowd, RecordingCore, confirmed, member, part, until
 from tests.unit.keeper.stage import attached, keeping
@@ -265,3 +266,31 @@ async def test_a_wrong_certificate_is_told_as_without_a_keeper(
     await gateway.start(online=False)
     await until(lambda: gateway.core.failures, "failure")
     assert gateway.core.failures[0].text.startswith(told)
+
+
+async def test_what_a_keeper_heard_was_heard(make: Make, server: IrcServer, crowd: Crowd, unique: str) -> None:
+    lounge = member(f"#{unique}")
+    gateway = make(server.port, lounge, nick=f"ri{unique}", say_gaps_beyond=0.0)
+    kim = await crowd.connect(server.port, f"kim{unique}", f"#{unique}")
+    await gateway.start()
+    await until(lambda: safe_bot(gateway), "acknowledgement")
+    await gateway.crash()
+    key = f"attended/#{unique}"
+    await kim.round_trip()
+    assert key in gateway.core.memory
+    # As if it had been away for long.
+    until_then, _, first = gateway.core.memory[key].partition(" ")
+    gateway.core.memory[key] = f"{float(until_then) - 600:.3f} {first}"
+    kim.say(lounge.place.native, "said meanwhile")
+    await gateway.start()
+    await until(gateway.core.said, "line", lambda: gateway.core.items)
+    assert [text for _, _, text in gateway.core.said()] == ["said meanwhile"]
+    assert not [event for event in gateway.core.all(Event) if isinstance(event.content, Gap)]
+
+
+def safe_bot(gateway: Gateway) -> bool:
+    """Whether the keeper holds a snapshot of the bot's connection, in its channel, which is remembered."""
+    holdings = gateway.adapter._holdings
+    assert holdings is not None
+    acknowledged = bool(holdings._carriers) and all(carrier.mark() is None for carrier in holdings._carriers)
+    return acknowledged and any(key.startswith("attended/") for key in gateway.core.memory)

@@ -20,7 +20,7 @@ def test_it_knows_what_the_other_knew_and_tells_its_owner() -> None:
     talk, told = resumed(old)
     assert talk.state() is State.READY
     me = Source("alice", "~alice", "127.0.0.1")
-    assert told == [events.Registered("alice"), events.Ready(), events.Joined("#vec", me, own=True)]
+    assert told == [events.Registered("alice"), events.Ready(), events.Joined("#vec", me, own=True, stayed=True)]
     assert talk.session.me == old.session.me
     assert talk.session.isupport.tokens == old.session.isupport.tokens
     assert talk.session.caps.enabled == old.session.caps.enabled
