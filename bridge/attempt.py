@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from bridge.contract import Part, SendError, Voice
-from bridge.delivery import Delivery, State, part_id
+from bridge.delivery import Delivery, State, minted_at, part_id
 from bridge.model.result import Failure, Receipt, Status
 from bridge.store.deliveries import Piece
 
@@ -44,8 +44,10 @@ class Attempt:
         return [piece for piece in self.pieces if piece.index not in self.outcome]
 
     def settle(self, index: int, receipt: Receipt, *, can_ask: bool) -> State:
-        """Note the outcome of a part. Uncertain, if the network did not say, or nobody could ask before repeating."""
-        unsure = receipt.status is not Status.SUCCESS or (index in self.repeated and not can_ask)
+        """Note the outcome of a part. Uncertain, if the network did not say, or nobody could ask before repeating, and
+        nobody saw to it that it was not repeated."""
+        perhaps_twice = index in self.repeated and not can_ask and not receipt.once
+        unsure = receipt.status is not Status.SUCCESS or perhaps_twice
         self.outcome[index] = State.UNCERTAIN if unsure else State.CONFIRMED
         return self.outcome[index]
 
@@ -75,4 +77,5 @@ class Attempt:
             when=event.when,
             source=event.origin.native_id,
             hops=event.hops,
+            accepted=minted_at(event.id),
         )

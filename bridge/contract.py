@@ -43,7 +43,8 @@ class Part:
     `id` is unique and the same at every attempt: what an adapter stamps on the wire to know its own again, and makes
     its transaction id of. It holds ASCII letters, digits and ``-`` only. With `Voice.BOT`, `text` already carries the
     speaker's name as the downgrade marked it. `source` is the native id of the message in its own network. `hops`:
-    gateways it may still pass (RFC 3860 MaxForwards), to be put on the wire where there is a field for it.
+    gateways it may still pass (RFC 3860 MaxForwards), to be put on the wire where there is a field for it. `accepted`
+    is when we took it in, before any attempt to send it, in seconds since the epoch; 0 where that is not known.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Part:
     when: float
     source: str = ""
     hops: int = HOPS
+    accepted: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

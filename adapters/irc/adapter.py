@@ -27,7 +27,7 @@ from adapters.irc.markup import to_irc
 from adapters.irc.monitor import Why
 from adapters.irc.netsplit import Splits
 from adapters.irc.nicks import OwnNicks, bot_nicks
-from adapters.irc.outbound import spoken, tags
+from adapters.irc.outbound import since, spoken, tags
 from adapters.irc.playback import Playback
 from adapters.irc.protocol import events
 from adapters.irc.protocol.message import Source
@@ -228,7 +228,9 @@ class IrcAdapter:
         if connection is None or not connection.ready or channel not in connection.session.channels:
             who = "the bot" if part.voice is Voice.BOT else "the puppet"
             raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, f"{who} is not in {channel}", self._come_back(part))
-        return self._doubt.mark(part, connection.say(channel, manner, text, tags=tags(part), key=part.id))
+        alone = since(part, puppets=self._settings.puppets > 0)
+        handover = connection.say(channel, manner, text, tags=tags(part), key=part.id, since=alone)
+        return self._doubt.mark(part, handover)
 
     def rechecks(self, place: Place) -> bool:
         """Whether the server keeps what is said there, with our ids."""

@@ -12,7 +12,7 @@ from adapters.irc.link.connection import Connection
 from adapters.irc.markup import to_irc
 from adapters.irc.monitor import Why
 from adapters.irc.nicks import OwnNicks, is_service
-from adapters.irc.outbound import spoken, tags
+from adapters.irc.outbound import since, spoken, tags
 from adapters.irc.protocol.events import Manner
 from adapters.irc.protocol.flood import Urgency
 from adapters.irc.protocol.message import Source
@@ -81,7 +81,8 @@ class Direct:
             raise SendError.passing(Reason.RECIPIENT_UNAVAILABLE, f"{part.voice} is not connected")
         if why_not := self._conversations.why_not(speaker, nick, self._whereabouts.people.identity(nick), part.when):
             raise SendError.permanent(Reason.RECIPIENT_UNAVAILABLE, why_not)
-        handover = connection.say(nick, manner, text, tags=tags(part), key=part.id)
+        alone = since(part, puppets=self._puppets_wanted)
+        handover = connection.say(nick, manner, text, tags=tags(part), key=part.id, since=alone)
         conversation = self.speaks(speaker, nick)
         if puppet is not None:
             puppet.stay()

@@ -3,7 +3,7 @@
 from adapters.irc.markup import to_irc
 from adapters.irc.protocol.events import Manner
 from adapters.irc.protocol.tracking import HOPS_TAG, PART_TAG
-from bridge.contract import Part, SendError
+from bridge.contract import Part, SendError, Voice
 from bridge.model.message import MessageKind
 from bridge.model.result import Reason
 
@@ -16,6 +16,12 @@ def spoken(part: Part) -> tuple[Manner, str]:
     if not text.strip():
         raise SendError.permanent(Reason.NOT_ACCEPTABLE, "the message holds nothing that IRC can show")
     return _MANNERS[part.kind], text
+
+
+def since(part: Part, *, puppets: bool) -> float:
+    """Since when the part can have been sent by this voice alone, in seconds since the epoch; 0 if that is not known:
+    the bot may speak in place of a puppet that is gone, and that may have said it."""
+    return part.accepted if part.voice is Voice.PUPPET or not puppets else 0.0
 
 
 def tags(part: Part) -> dict[str, str]:

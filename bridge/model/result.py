@@ -55,7 +55,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Confirmation of one part. `native_id` is what the network calls it, None where it gives no id."""
+    """Confirmation of one part. `native_id` is what the network calls it, None where it gives no id. `once`: however
+    often it was tried, it was sent once."""
 
     native_id: str | None = None
     status: Status = Status.SUCCESS
+    once: bool = False

@@ -32,8 +32,9 @@ queued ── noted as being sent ──> sending ──> confirmed   the networ
 ```
 
 Whatever is `sending` when the bridge dies or a connection breaks is in doubt. Before it is sent again, the network is
-asked what arrived: Matrix by the room's own events, an XMPP room by its history. Plain IRC cannot say: there
-the part is sent once more and counted as uncertain.
+asked what arrived: Matrix by the room's own events, an XMPP room by its history, an IRC channel by the history that its
+server keeps, where it does. Plain IRC cannot say: there the part is sent once more and counted as uncertain, unless a
+keeper saw to it that it was sent once.
 
 ## What is promised, without a keeper of the sockets
 

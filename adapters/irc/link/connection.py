@@ -1,7 +1,9 @@
 """One session over one carrier: writes what is due, keeps the timer, and turns confirmations into futures."""
 
 import asyncio
+import contextlib
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -28,6 +30,10 @@ log = structlog.get_logger(__name__)
 BACKLOG: Final = 45.0
 """Seconds for which flood control may hold a line back; those that had to wait longer wait with whoever sends them,
 who has a store."""
+
+
+_OPENED: Final = "opened"
+"""In snapshots: when the connection was opened, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,8 @@ class Connection:
         self._tokens = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Receipt]] = {}
         self._keys: dict[int, str] = {}
+        self._opened = math.inf
+        self._once: set[int] = set()
         self._pages: dict[int, list[events.Said]] = {}
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._ending: Ending | None = None
@@ -106,9 +114,11 @@ class Connection:
         urgency: Urgency = Urgency.SPEECH,
         tags: Mapping[str, str] | None = None,
         key: str = "",
+        since: float = 0.0,
     ) -> Handover:
         """Say something, with those of the client-only `tags` that the server passes on. On a connection that a keeper
-        holds, what has a `key` is said once, however often it is asked for.
+        holds, what has a `key` is said once, however often it is asked for. If nobody asked for it before `since`, in
+        seconds since the epoch, and the connection is older, the receipt says so.
 
         Raises `SendError`: temporary where the connection is not ready or its queue is full, permanent where the text
         does not fit.
@@ -122,11 +132,14 @@ class Connection:
         token, future = self._future()
         if key:
             self._keys[token] = key
+            if isinstance(self._carrier, KeptCarrier) and self._opened < since:
+                self._once.add(token)
         try:
             throttled = self.session.say(token, target, manner, text, urgency, tags, key)
         except LocalProtocolError as error:
             del self._waiting[token]
             self._keys.pop(token, None)
+            self._once.discard(token)
             reason = Reason.RESOURCE_CONSTRAINT if "waiting" in str(error) else Reason.POLICY_VIOLATION
             raise SendError(Failure(reason, str(error)), temporary=reason is Reason.RESOURCE_CONSTRAINT) from error
         self.flush()
@@ -247,6 +260,7 @@ class Connection:
     def connected(self, carrier: Carrier, *, secure: bool) -> None:
         """The connection is open: introduce ourselves."""
         self._carrier = carrier
+        self._opened = time.time()
         if self._ending is not None:
             carrier.abort()
             return
@@ -264,6 +278,8 @@ class Connection:
         self._carrier = carrier
         # Answers to what was sent before us must not be taken for answers to us.
         began = time.time_ns() // 1_000_000
+        with contextlib.suppress(ValueError):
+            self._opened = float(snapshot.owner.get(_OPENED, "inf"))
         self._tokens = itertools.count(began)
         self._tell(self.session.resume(snapshot, f"{began:x}-"))
         if self._ending is not None:
@@ -274,7 +290,7 @@ class Connection:
         """See `adapters.irc.link.kept.Resumable`."""
         if not self.ready:
             return None
-        owner = self._owner()
+        owner = {**self._owner(), _OPENED: f"{self._opened:.3f}"}
         standing = (self.session.standing, tuple(owner.items()))
         return standing, lambda: self.session.snapshot().model_copy(update={"owner": owner})
 
@@ -318,6 +334,7 @@ class Connection:
     def _decided(self, token: int, future: asyncio.Future[Receipt]) -> None:
         self._waiting.pop(token, None)
         self._keys.pop(token, None)
+        self._once.discard(token)
         if future.cancelled():
             # Whoever gave up on the line will send it again: it must not go out twice.
             self.session.withdraw(token)
@@ -340,7 +357,7 @@ class Connection:
                     if (page := self._pages.get(token)) is not None and len(page) < PAGE:
                         page.append(event)
                 case events.Delivered(token, msgid):
-                    self._settle(token, Receipt(msgid or None))
+                    self._settle(token, Receipt(msgid or None, once=token in self._once))
                 case events.Refused(token):
                     if isinstance(self._carrier, KeptCarrier) and (key := self._keys.get(token)):
                         self._carrier.unkey(key)

@@ -1,9 +1,10 @@
 """The adapter on connections that a keeper holds: what comes again, what is said again, who is let go, and TLS."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from adapters.irc import adapter as adapters_irc_adapter
 from adapters.irc import puppets as adapters_irc_puppets
 from adapters.irc.adapter import IrcAdapter
 from adapters.irc.link.tls import Pin
-from bridge.contract import Context, SendError
+from bridge.contract import Context, SendError, Voice
 from bridge.demo.servers import InspIRCd, NgIRCd, make_certificate
 from bridge.demo.servers.irc import IrcServer
 from bridge.keeper.client import BusyError, KeeperClient
@@ -135,6 +136,27 @@ async def test_what_was_said_before_a_crash_is_not_said_again(
         assert not [line for line in kim.lines if line.command in ("PART", "QUIT")]
         joins = [line for line in kim.lines if line.command == "JOIN" and line.source and line.source.nick != kim.nick]
         assert len(joins) == 2, joins  # the bot and the puppet, once each
+
+
+async def test_what_the_keeper_wrote_once_is_known_to_be_there_once(
+    make: Make, server: IrcServer, crowd: Crowd, unique: str
+) -> None:
+    async with met(make, server, crowd, unique) as (gateway, kim, place):
+        before = replace(part(place, ANA, "accepted before there was a connection"), accepted=time.time() - 600)
+        said = replace(part(place, ANA, "said before the crash"), accepted=time.time())
+        unsaid = replace(part(place, ANA, "not said before the crash"), accepted=time.time())
+        by_bot = replace(part(place, ANA, "the bot's", Voice.BOT), accepted=time.time())
+        for each in (before, said, by_bot):
+            await confirmed(gateway.adapter.send(each))
+        await until(lambda: safe(gateway), "acknowledgement")
+        await gateway.crash()
+        await gateway.start()
+        await gateway.adapter.join(place, ANA)
+        receipts = [await confirmed(gateway.adapter.send(each)) for each in (before, said, unsaid, by_bot)]
+        # A puppet that is gone may have said what the bot says for it; and what is older than the connection, another.
+        assert [receipt.once for receipt in receipts] == [False, True, True, False]
+        await kim.hear("not said before the crash")
+        assert len(kim.heard(place.native)) == 4
 
 
 async def test_what_was_refused_is_said_when_it_is_tried_again(

@@ -263,6 +263,23 @@ async def test_without_asking_what_was_in_flight_is_sent_once_more_and_counted_u
         await nets["libera"].until(lambda: ended(service, "libera", "uncertain") == 1)
 
 
+async def test_what_somebody_saw_to_being_sent_once_is_confirmed_however_often_it_was_tried(tmp_path: Path) -> None:
+    nets = networks()
+    nets["libera"].answer = lambda part: None
+    async with running(tmp_path, nets):
+        await nets["home"].core.accept(said("surely", ANA))
+        await nets["libera"].until(lambda: nets["libera"].sent != [])
+        (first,) = nets["libera"].sent
+    nets = networks()
+    nets["libera"].answer = lambda part: Receipt("native", once=True)
+    async with running(tmp_path, nets) as service:
+        await nets["libera"].until(lambda: ended(service, "libera", "confirmed") == 1)
+        (again,) = nets["libera"].sent
+        assert (again.id, again.accepted) == (first.id, first.accepted)
+        assert first.accepted > 0
+        assert ended(service, "libera", "uncertain") == 0
+
+
 async def test_while_a_network_is_offline_its_lanes_wait_and_nothing_fails(tmp_path: Path) -> None:
     nets = networks()
     async with running(tmp_path, nets):
