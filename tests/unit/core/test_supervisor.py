@@ -26,6 +26,7 @@ from bridge.contract import (
     Handover,
     Identifying,
     Keeping,
+    Notifying,
     Part,
     Puppeteer,
     Rechecking,
@@ -47,7 +48,7 @@ from tests.unit.core.loopback import Loopback
 from tests.unit.core.troubled import texts
 
 PARTS: Sequence[type] = (
-    Puppeteer, Keeping, Topical, Telling, Direct, Showing, Watchable, Rechecking, Identifying, Routed
+    Puppeteer, Keeping, Topical, Telling, Direct, Showing, Notifying, Watchable, Rechecking, Identifying, Routed
 )  # fmt: skip
 ANA = person("Ana")
 

@@ -19,6 +19,7 @@ from bridge.contract import (
     Context,
     Direct,
     Factory,
+    Notifying,
     Puppeteer,
     Rechecking,
     Showing,
@@ -28,6 +29,7 @@ from bridge.contract import (
 from bridge.model.address import Address, Person
 from bridge.model.presence import Presence
 from bridge.model.result import Reason
+from bridge.model.subscription import Notify
 
 ANYTHING = st.text(st.characters(codec=None, exclude_categories=()))
 CONTEXT = Context("office", "http://127.0.0.1:1", Path())
@@ -252,7 +254,7 @@ def test_the_snippets_say_what_the_servers_need() -> None:
 def test_the_adapter_offers_what_it_is_said_to() -> None:
     factory: Factory = ADAPTER
     adapter: Adapter = factory.create(settings(), CONTEXT)
-    for ability in (Puppeteer, Topical, Telling, Rechecking, Direct, Showing):
+    for ability in (Puppeteer, Topical, Telling, Rechecking, Direct, Showing, Notifying):
         assert isinstance(adapter, ability)
 
 
@@ -265,7 +267,11 @@ def test_whose_people_are_at_home() -> None:
     }
     assert [native for native, home in at_home.items() if home] == ["a@example.org", "a@example.net"]
     assert isinstance(adapter, Showing)
-    adapter.show(Presence(Address("libera", "kestrel")))  # before the start, which does no harm
+    assert isinstance(adapter, Notifying)
+    # Before the start, which does no harm.
+    kestrel = Presence(Address("libera", "kestrel"))
+    adapter.show(kestrel)
+    adapter.notify(Notify(Address("office", "a@b.c"), kestrel.presentity, "n", kestrel))
     assert settings(domain="bridge").home == frozenset()
 
 

@@ -1,0 +1,111 @@
+"""Subscriptions on real servers whose owner has a say: asked, let in, shut out, and all of it over restarts."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bridge.demo.clients import IrcClient, Sight, XmppClient
+from bridge.demo.servers import InspIRCd, Prosody
+from bridge.model.address import Address
+from bridge.model.rule import Decision, Rule, RuleKind
+from bridge.service import Service
+from tests.networks.pair import Pair, puppet
+
+
+class Scene:
+    """Ana on XMPP, and Kestrel on IRC, whose rule is to confirm."""
+
+    def __init__(self, pair: Pair, ana: XmppClient, kestrel: IrcClient) -> None:
+        self.pair, self.ana, self.kestrel = pair, ana, kestrel
+        self.puppet = puppet(kestrel.nick)
+
+    async def asked(self, since: int = 0) -> str:
+        """Wait for what the bot asks Kestrel."""
+        seen = await self.kestrel.wait_for(
+            lambda seen: seen.kind in (Sight.TEXT, Sight.NOTICE) and "would like to see" in seen.text, since=since
+        )
+        return seen.text
+
+    async def is_away(self, since: int = 0) -> None:
+        """Wait until Ana sees Kestrel away; whoever was so before Rialto came is so without a text."""
+        await self.ana.wait_for(
+            lambda seen: seen.who == self.puppet and seen.text.startswith("available away"), since=since
+        )
+
+    async def decide(self, service: Service, decision: Decision) -> None:
+        """Kestrel answers."""
+        owner, who = Address("libera", self.kestrel.nick), f"office:{self.ana.name}"
+        await service._presence._permissions.set(Rule(owner, RuleKind.ACCESS, who, decision))
+
+    def heard(self, since: int = 0) -> list[str]:
+        """What Ana heard of the puppet."""
+        return [seen.text for seen in self.ana.matching(who=self.puppet, since=since)]
+
+
+@asynccontextmanager
+async def scene(pair: Pair, word: str) -> AsyncIterator[Scene]:
+    async with pair.on_irc(f"kestrel{word}") as kestrel, pair.on_xmpp(f"ana{word}") as ana:
+        yield Scene(pair, ana, kestrel)
+
+
+@pytest.fixture
+def pair(prosody: Prosody, inspircd: InspIRCd, new_folder: Callable[[str], Path]) -> Pair:
+    confirm = {"of": "libera:kestrel*", "who": "*", "access": "confirm"}
+    return Pair(new_folder("rialto"), prosody, inspircd, [confirm])
+
+
+@pytest.mark.conforms("RFC2779:3.2.2", "RFC2779:5.1.11", "RFC3922:5.1")
+async def test_asked_then_let_in_over_a_restart_then_shut_out(pair: Pair, unique: str) -> None:
+    async with scene(pair, unique) as now:
+        ana, kestrel, decide = now.ana, now.kestrel, now.decide
+        async with pair.rialto():
+            ana.subscribe(now.puppet)
+            name = ana.name
+            question = f"{name} would like to see when you are there; answer allow {name} or block {name}"
+            assert await now.asked() == question
+        kestrel.raw("AWAY :tea")
+        since = len(kestrel.seen)
+        async with pair.rialto() as service:
+            assert await now.asked(since) == question
+            assert now.heard() == [], "until it is answered"
+            await decide(service, Decision.ALLOW)
+            await ana.wait_for_presence("subscribed", now.puppet)
+            await now.is_away()
+            assert now.heard()[0] == "subscribed"
+        position = len(ana.seen)
+        async with pair.rialto() as service:
+            await now.is_away(position)
+            position = len(ana.seen)
+            await decide(service, Decision.POLITE_BLOCK)
+            await ana.wait_for_presence("unavailable", now.puppet, since=position)
+            await decide(service, Decision.ALLOW)
+            await now.is_away(position)
+            position = len(ana.seen)
+            await decide(service, Decision.BLOCK)
+            await ana.wait_for_presence("unsubscribed", now.puppet, since=position)
+            assert now.heard(position)[0] == "unavailable"
+            position = len(ana.seen)
+            ana.subscribe(now.puppet)
+            await ana.wait_for_presence("unsubscribed", now.puppet, since=position)
+            assert not any(text.startswith(("available", "subscribed")) for text in now.heard(position))
+
+
+@pytest.mark.conforms("RFC2779:5.1.5", "RFC2779:5.1.7")
+async def test_asked_then_taken_back_and_asked_then_refused(pair: Pair, unique: str) -> None:
+    async with scene(pair, unique) as now, pair.rialto() as service:
+        ana = now.ana
+        ana.subscribe(now.puppet)
+        await now.asked()
+        ana.present("unsubscribe", to=now.puppet)
+        position = len(now.kestrel.seen)
+        ana.subscribe(now.puppet)
+        await now.asked(position)
+        await now.decide(service, Decision.BLOCK)
+        await ana.wait_for_presence("unsubscribed", now.puppet)
+        assert {text.partition(" ")[0] for text in now.heard()} <= {"unsubscribed", "unavailable"}
+        assert service._presence.subscription(Address("office", ana.name), Address("libera", now.kestrel.nick)) is None
+        info = await service._presence.watcher_info(*[Address("libera", now.kestrel.nick)] * 2)
+        ended = [(each.who, each.state.value, each.event.value) for each in getattr(info, "watchers", ())]
+        assert ended == [(Address("office", ana.name), "terminated", "rejected")]
