@@ -221,6 +221,9 @@ class Service:
             say=reports.tell,
             written=found.written,
         )
+        commands = Commands(permissions, found, may=talks.may_decide, networks=self._config.networks)
+        for offer, run in presence.watchers.commands():
+            commands.add(offer, run)
         self._breaker = Breaker(time.monotonic, reports.looping)
         router = Router(self._config.rooms, Admission(rules, talks, self._breaker))
         self._archive = Archive(

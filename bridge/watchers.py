@@ -3,19 +3,22 @@
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from bridge.looks import Looks
-from bridge.model.address import Address
+from bridge.model.address import Address, Person
+from bridge.model.command import Offer
 from bridge.model.result import Failure, Reason
 from bridge.model.rule import Decision
 from bridge.model.subscription import Subscription, SubscriptionEvent, SubscriptionState
 from bridge.store.subscriptions import Look
 from bridge.subscriptions import Subscriptions
 from bridge.visibility import Visibility
+
+Run: TypeAlias = Callable[[Person, str], Awaitable[str]]
 
 LISTED: Final = 50
 """Watchers of whom the bot tells in one answer."""
@@ -91,7 +94,18 @@ class Watchers:
 
     # Words to the bot
 
-    async def listed(self, person: Address, _: str = "") -> str:
+    def commands(self) -> Iterator[tuple[Offer, Run]]:
+        """What the bot understands of this, for `bridge.commands.Commands.add`."""
+        yield Offer("watchers", "", "who watches you, and who has looked at you"), self._watchers
+        yield Offer("pending", "", "who waits for your permission to see you"), self._pending
+
+    async def _watchers(self, person: Person, arguments: str) -> str:
+        return await self.listed(person.address)
+
+    async def _pending(self, person: Person, arguments: str) -> str:
+        return await self.pending(person.address)
+
+    async def listed(self, person: Address) -> str:
         """Who watches the person, and who has looked at them, a line for each."""
         told = await self.of(person, person)
         if isinstance(told, Failure):
@@ -102,7 +116,7 @@ class Watchers:
             lines.append(f"and {len(shown) - LISTED} more")
         return "\n".join(lines) or "Nobody watches you, and nobody has looked at you in the last 30 days."
 
-    async def pending(self, person: Address, _: str = "") -> str:
+    async def pending(self, person: Address) -> str:
         """Who waits for the person's permission, those too who have waited for too long."""
         told = await self.of(person, person)
         asked = (SubscriptionState.PENDING, SubscriptionState.WAITING)

@@ -9,8 +9,6 @@ import pytest
 from bridge.demo.clients import IrcClient, Sight, XmppClient
 from bridge.demo.servers import InspIRCd, Prosody
 from bridge.model.address import Address
-from bridge.model.rule import Decision, Rule, RuleKind
-from bridge.service import Service
 from tests.networks.pair import Pair, puppet
 
 
@@ -34,10 +32,15 @@ class Scene:
             lambda seen: seen.who == self.puppet and seen.text.startswith("available away"), since=since
         )
 
-    async def decide(self, service: Service, decision: Decision) -> None:
-        """Kestrel answers."""
-        owner, who = Address("libera", self.kestrel.nick), f"office:{self.ana.name}"
-        await service._presence._permissions.set(Rule(owner, RuleKind.ACCESS, who, decision))
+    async def say(self, words: str, answer: str) -> None:
+        """Kestrel tells the bot something, and waits for an answer that holds these words."""
+        since = len(self.kestrel.seen)
+        self.kestrel.say("rialto", words)
+        await self.kestrel.wait_for(lambda seen: answer in seen.text, since=since)
+
+    async def decide(self, word: str) -> None:
+        """Kestrel answers the bot."""
+        await self.say(f"{word} {self.ana.name}", "Noted: ")
 
     def heard(self, since: int = 0) -> list[str]:
         """What Ana heard of the puppet."""
@@ -67,23 +70,26 @@ async def test_asked_then_let_in_over_a_restart_then_shut_out(pair: Pair, unique
             assert await now.asked() == question
         kestrel.raw("AWAY :tea")
         since = len(kestrel.seen)
-        async with pair.rialto() as service:
+        async with pair.rialto():
             assert await now.asked(since) == question
             assert now.heard() == [], "until it is answered"
-            await decide(service, Decision.ALLOW)
+            await now.say("pending", question.partition(";")[0])
+            await decide("allow")
             await ana.wait_for_presence("subscribed", now.puppet)
             await now.is_away()
             assert now.heard()[0] == "subscribed"
         position = len(ana.seen)
-        async with pair.rialto() as service:
+        async with pair.rialto():
             await now.is_away(position)
+            await now.say("watchers", f"{name} watches you since ")
+            await now.say("pending", "Nobody waits for your permission.")
             position = len(ana.seen)
-            await decide(service, Decision.POLITE_BLOCK)
+            await decide("polite-block")
             await ana.wait_for_presence("unavailable", now.puppet, since=position)
-            await decide(service, Decision.ALLOW)
+            await decide("allow")
             await now.is_away(position)
             position = len(ana.seen)
-            await decide(service, Decision.BLOCK)
+            await decide("block")
             await ana.wait_for_presence("unsubscribed", now.puppet, since=position)
             assert now.heard(position)[0] == "unavailable"
             position = len(ana.seen)
@@ -102,7 +108,7 @@ async def test_asked_then_taken_back_and_asked_then_refused(pair: Pair, unique: 
         position = len(now.kestrel.seen)
         ana.subscribe(now.puppet)
         await now.asked(position)
-        await now.decide(service, Decision.BLOCK)
+        await now.decide("block")
         await ana.wait_for_presence("unsubscribed", now.puppet)
         assert {text.partition(" ")[0] for text in now.heard()} <= {"unsubscribed", "unavailable"}
         assert service._presence.subscription(Address("office", ana.name), Address("libera", now.kestrel.nick)) is None
