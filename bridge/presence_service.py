@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
+from bridge.asking import Asking
 from bridge.contract import Adapter
 from bridge.looks import ANSWER_WITHIN, Fetched, Looks
 from bridge.model.address import Address
@@ -51,8 +52,7 @@ class PresenceService:
         address; `clock`: seconds since the epoch; `answer_within`: see `Looks`."""
         visibility = Visibility(permissions, exists=exists, may_watch=admits.may_watch, denies=denies)
         self._permissions = permissions
-        self._say = say
-        self._written = written
+        asking = Asking(permissions, say=say, written=written, clock=clock)
         self._presences = Presences(adapters, denies=denies, decided=self._decided, clock=clock)
         self._upstream = Upstream(adapters, clock)
         self._looks = Looks(
@@ -71,11 +71,13 @@ class PresenceService:
             self._upstream,
             presence_of=self._presences.of,
             is_online=is_online,
-            ask=self._ask,
+            ask=asking.ask,
             look=self._looks.note,
             clock=clock,
         )
-        self.watchers = Watchers(self._subscriptions, self._looks, visibility, written=written, clock=clock)
+        self.watchers = Watchers(
+            self._subscriptions, self._looks, visibility, question=asking.question, written=written, clock=clock
+        )
         self._presences.listen(self._subscriptions.changed)
         permissions.listen(self._ruled)
 
@@ -136,10 +138,6 @@ class PresenceService:
         return await self.watchers.of(target, asker)
 
     # Helpers
-
-    def _ask(self, watcher: Address, target: Address) -> None:
-        who = self._written(watcher)
-        self._say(target, f"{who} would like to see when you are there; answer allow {who} or block {who}")
 
     def _ruled(self, person: Address) -> None:
         self._presences.publish(person)

@@ -63,13 +63,16 @@ class Watchers:
         looks: Looks,
         visibility: Visibility,
         *,
+        question: Callable[[Address, Address], str],
         written: Callable[[Address], str] = str,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`written`: how people write an address; `clock`: seconds since the epoch."""
+        """`question`: what the second person is asked about the first (`Asking.question`); `written`: how people write
+        an address; `clock`: seconds since the epoch."""
         self._subscriptions = subscriptions
         self._looks = looks
         self._visibility = visibility
+        self._question = question
         self._written = written
         self._clock = clock
         self._told: OrderedDict[tuple[Address, Address], tuple[int, int]] = OrderedDict()
@@ -111,7 +114,7 @@ class Watchers:
         if isinstance(told, Failure):
             return told.text
         shown = [each for each in told.watchers if each.looks or each.state is not SubscriptionState.TERMINATED]
-        lines = [self._line(person, each) for each in sorted(shown, key=_order)[:LISTED]]
+        lines = [f"- {self._line(person, each)}" for each in sorted(shown, key=_order)[:LISTED]]
         if len(shown) > LISTED:
             lines.append(f"and {len(shown) - LISTED} more")
         return "\n".join(lines) or "Nobody watches you, and nobody has looked at you in the last 30 days."
@@ -121,7 +124,7 @@ class Watchers:
         told = await self.of(person, person)
         asked = (SubscriptionState.PENDING, SubscriptionState.WAITING)
         watchers = () if isinstance(told, Failure) else told.watchers
-        lines = [self._line(person, each) for each in watchers if each.state in asked][:LISTED]
+        lines = [f"- {self._line(person, each)}" for each in watchers if each.state in asked][:LISTED]
         return "\n".join(lines) or "Nobody waits for your permission."
 
     def _version(self, target: Address, asker: Address, told: tuple[Watcher, ...]) -> int:
@@ -134,14 +137,14 @@ class Watchers:
         return version
 
     def _line(self, person: Address, each: Watcher) -> str:
-        who = "somebody who does not say who they are" if each.who is None else self._written(each.who)
         day = datetime.fromtimestamp(each.since, UTC).date().isoformat()
-        if each.looks:
+        who = "somebody who does not say who they are" if each.who is None else self._written(each.who)
+        if each.looks or each.who is None:
             return f"{who} looked at you, last on {day}" + (f" ({each.looks} times)" if each.looks > 1 else "")
         if each.state is SubscriptionState.ACTIVE:
             blocked = self._visibility.decision(each.who, person) is Decision.POLITE_BLOCK
             return f"{who} watches you since {day}" + (", and sees you offline" if blocked else "")
-        return f"{who} would like to see when you are there, since {day}; answer allow {who} or block {who}"
+        return f"{who}, since {day}, {self._question(each.who, person)}"
 
 
 def _subscribed(each: Subscription) -> Watcher:

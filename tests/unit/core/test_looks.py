@@ -205,11 +205,14 @@ async def test_in_words(tmp_path: Path) -> None:
         await watch.subscribe(ANA)
         await looked(watch, CY)
         await looked(watch, CY)
-        waits = "@ana:example.org would like to see when you are there, since 2001-09-09"
-        assert await watchers.pending(KESTREL) == f"{waits}; answer allow @ana:example.org or block @ana:example.org"
+        waits = (
+            "- @ana:example.org, since 2001-09-09, would like to see when you are there; answer allow @ana:example.org "
+            "or polite-block @ana:example.org"
+        )
+        assert await watchers.pending(KESTREL) == waits
         assert sorted((await watchers.listed(KESTREL)).splitlines()) == [
-            f"{waits}; answer allow @ana:example.org or block @ana:example.org",
-            "bo@example.org watches you since 2001-09-09, and sees you offline",
-            "cy@example.org looked at you, last on 2001-09-09 (2 times)",
-            "cy@example.org watches you since 2001-09-09",
+            waits,
+            "- bo@example.org watches you since 2001-09-09, and sees you offline",
+            "- cy@example.org looked at you, last on 2001-09-09 (2 times)",
+            "- cy@example.org watches you since 2001-09-09",
         ]

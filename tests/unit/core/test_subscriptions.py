@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.asking import AT_MOST
 from bridge.model.address import Address
 from bridge.model.presence import Presence
 from bridge.model.result import Reason, Status
@@ -19,7 +20,10 @@ from bridge.watchers import WatcherInfo
 from tests.unit.core.watching import ANA, BO, CLOSED, CY, DAY, GONE, HERE, KESTREL, TEA, UNKNOWN, Watching, watching
 from tests.unit.stores import store_url
 
-ASKED = "bo@example.org would like to see when you are there; answer allow bo@example.org or block bo@example.org"
+# To a rule of one's own to confirm, one to block would change nothing.
+ASKED = (
+    "bo@example.org would like to see when you are there; answer allow bo@example.org or polite-block bo@example.org"
+)
 
 
 def reason(response: object) -> Reason | None:
@@ -39,7 +43,7 @@ async def kept(folder: Path) -> list[tuple[str, str, str]]:
 # RFC 3859
 
 
-@pytest.mark.conforms("RFC3859:3.4.1", "RFC3859:3.4.3", "RFC2779:3.2.3", "RFC2779:5.2.2")
+@pytest.mark.conforms("RFC3859:3.4.1", "RFC3859:3.4.3", "RFC2779:5.3.2")
 async def test_a_notify_at_once_and_one_for_each_change(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         watch.service.heard(HERE)
@@ -242,16 +246,46 @@ async def test_where_it_cannot_be_kept_there_is_none(tmp_path: Path, monkeypatch
         assert (await watch.subscribe(BO)).status is Status.SUCCESS
 
 
-@pytest.mark.conforms("RFC2779:2.2.4", "RFC2779:2.2.5")
+@pytest.mark.conforms("RFC2779:2.2.5", "RFC2779:3.2.3")
 async def test_many_watchers_are_one_watch_upstream_and_as_many_notifies(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
+        await watch.rule("blocked*", Decision.BLOCK)
         people = [Address("office", f"p{number}@example.org") for number in range(500)]
+        await watch.subscribe(Address("office", "blocked@example.org"))
         await asyncio.gather(*(watch.subscribe(each) for each in people))
         assert watch.nets["libera"].watched == [(KESTREL, True)]
         watch.nets["office"].notified.clear()
         watch.service.heard(HERE)
         assert {each.watcher for each in watch.nets["office"].notified} == set(people)
         assert len(watch.nets["office"].notified) == 500
+
+
+@pytest.mark.conforms("RFC2779:2.2.4", "RFC2779:2.2.6")
+async def test_one_watches_hundreds_in_hundreds_of_domains(tmp_path: Path) -> None:
+    async with watching(tmp_path) as watch:
+        people = [Address("home", f"@p:domain{number}.example.org") for number in range(300)]
+        await asyncio.gather(*(watch.subscribe(who, target=each) for each in people for who in (BO, CY)))
+        assert watch.nets["home"].watched == [(each, True) for each in people]
+        watch.nets["office"].notified.clear()
+        for each in people:
+            watch.service.heard(replace(HERE, presentity=each))
+        for who in (BO, CY):
+            assert watch.told(who) == [("active", replace(HERE, presentity=each)) for each in people]
+
+
+@pytest.mark.conforms("RFC2779:5.2.2")
+async def test_who_was_out_of_reach_is_told_the_newest_of_everybody(tmp_path: Path) -> None:
+    async with watching(tmp_path) as watch:
+        merlin = Address("libera", "merlin")
+        await watch.subscribe(BO)
+        await watch.subscribe(BO, target=merlin)
+        watch.online.discard("office")
+        watch.service.heard(HERE)
+        watch.service.heard(TEA)
+        watch.taken(BO)
+        watch.online.add("office")
+        watch.service.online("office")
+        assert watch.told(BO) == [("active", TEA), ("active", Presence(merlin))]
 
 
 # Rules
@@ -323,6 +357,31 @@ async def test_who_has_to_be_confirmed_waits_for_the_owner(tmp_path: Path) -> No
         running = watch.service.subscription(BO, KESTREL)
         assert running is not None
         assert running.event is SubscriptionEvent.APPROVED
+
+
+async def test_nobody_is_asked_too_often(tmp_path: Path) -> None:
+    async with watching(tmp_path) as watch:
+        await watch.rule("*", Decision.CONFIRM)
+        for number in range(AT_MOST + 5):
+            await watch.subscribe(Address("office", f"p{number}@example.org"))
+        assert len(watch.said) == AT_MOST + 1
+        assert 'say "pending"' in watch.said[-1][1]
+        watch.now += 3600.0
+        await watch.subscribe(BO)
+        assert watch.said[-1] == (KESTREL, ASKED)
+    async with watching(tmp_path) as watch:
+        assert len(watch.said) == AT_MOST + 1
+
+
+async def test_who_answers_as_the_bot_says_is_heard(tmp_path: Path) -> None:
+    async with watching(tmp_path) as watch:
+        await watch.rule("*", Decision.CONFIRM)
+        for who, word in ((BO, Decision.POLITE_BLOCK), (CY, Decision.ALLOW)):
+            await watch.subscribe(who)
+            assert watch.told(who) == [("pending", CLOSED)]
+            assert f"{word.word} {who.native}" in watch.said[-1][1]
+            await watch.rule(who.native, word)
+            assert watch.told(who) == [("active", UNKNOWN)]
 
 
 @pytest.mark.conforms("RFC2779:5.1.5", "RFC2779:5.1.9", "RFC2779:5.1.16")
