@@ -225,10 +225,12 @@ class Contacts:
         elif notify.state is SubscriptionState.PENDING:
             if known.hears:
                 self._showing.to(*pair)
-        elif notify.event in (SubscriptionEvent.REJECTED, SubscriptionEvent.GIVEUP):
-            await self._refused(known)
-        elif known.hears:
-            await self._end(known)
+        else:
+            self._asking.discard(pair)
+            if notify.event in (SubscriptionEvent.REJECTED, SubscriptionEvent.GIVEUP):
+                await self._refused(known)
+            elif known.hears:
+                await self._end(known)
 
     async def _refused(self, known: Subscription) -> None:
         """They are to see nothing any more, and to know it."""

@@ -1,4 +1,4 @@
-"""A Rialto between one XMPP server and one IRC network, with no room: what single people see of each other."""
+"""A Rialto between one XMPP server and one IRC network: what single people see of each other, with no room or one."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,12 +14,18 @@ from tests.networks.world import DOMAIN, FLOOD, running
 
 @dataclass
 class Pair:
-    """The servers, where Rialto's store is, and what its operator decided for people (`rules.people`)."""
+    """The servers, where Rialto's store is, what its operator decided for people (`rules.people`), and the name of a
+    room, if there is to be one."""
 
     folder: Path
     prosody: Prosody
     ircd: InspIRCd
     people: Sequence[Mapping[str, str]] = field(default_factory=list)
+    room: str = ""
+
+    @property
+    def muc(self) -> str:
+        return f"{self.room}@{self.prosody.muc}"
 
     @asynccontextmanager
     async def rialto(self) -> AsyncIterator[Service]:
@@ -41,6 +47,7 @@ class Pair:
                     "flood": FLOOD,
                 },
             },
+            "rooms": {self.room: {"office": self.muc, "libera": f"#{self.room}"}} if self.room else {},
             "rules": {"people": [dict(each) for each in self.people]},
         }
         async with running(self.folder, settings) as service:

@@ -1,8 +1,10 @@
 """Subscriptions on real servers whose owner has a say: asked, let in, shut out, and all of it over restarts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,7 +75,7 @@ async def test_asked_then_let_in_over_a_restart_then_shut_out(pair: Pair, unique
         async with pair.rialto():
             assert await now.asked(since) == question
             assert now.heard() == [], "until it is answered"
-            await now.say("pending", question.partition(";")[0])
+            await now.say("pending", f"{name}, since ")
             await decide("allow")
             await ana.wait_for_presence("subscribed", now.puppet)
             await now.is_away()
@@ -115,3 +117,38 @@ async def test_asked_then_taken_back_and_asked_then_refused(pair: Pair, unique: 
         info = await service._presence.watcher_info(*[Address("libera", now.kestrel.nick)] * 2)
         ended = [(each.who, each.state.value, each.event.value) for each in getattr(info, "watchers", ())]
         assert ended == [(Address("office", ana.name), "terminated", "rejected")]
+
+
+async def test_a_room_sees_what_all_may_see(
+    prosody: Prosody, inspircd: InspIRCd, new_folder: Callable[[str], Path], unique: str
+) -> None:
+    pair = Pair(new_folder("rialto"), prosody, inspircd, room=unique)
+    async with scene(pair, unique) as now:
+        shown: asyncio.Queue[tuple[str | None, str | None]] = asyncio.Queue()
+        nick = now.kestrel.nick
+
+        def listen(presence: Any) -> None:
+            if presence["from"].resource == nick:
+                xml = presence.xml
+                shown.put_nowait((xml.findtext("{jabber:client}show"), xml.findtext("{jabber:client}status")))
+
+        async def sees(show: str | None, status: str | None = None) -> None:
+            async with asyncio.timeout(60):
+                while await shown.get() != (show, status):
+                    pass
+
+        now.ana.xmpp.add_event_handler(f"muc::{pair.muc}::presence", listen)
+        await now.ana.join(pair.muc, "Ana")
+        await now.kestrel.join(f"#{pair.room}")
+        async with pair.rialto():
+            await sees(None)
+            now.kestrel.raw("AWAY :tea")
+            await sees("away", "tea")
+            await now.say("polite-block bo@example.org", "Noted: ")
+            await sees("xa")
+            await now.say("forget bo@example.org", "Forgotten: ")
+            await sees("away", "tea")
+            await now.say("confirm bo@example.org", "Noted: ")
+            await sees(None)
+            await now.say("forget bo@example.org", "Forgotten: ")
+            await sees("away", "tea")
