@@ -158,7 +158,7 @@ class Attendance:
         return self._from is not None
 
     def _since(self) -> float | None:
-        since = self.room.reach.since(self._last_seen())
+        since = self.room.listening.last(self.room.reach.since(self._last_seen()))
         if self._from is not None:
             return self._from if since is None else min(self._from, since - OVERLAP)
         # A first join asks for nothing; and where a puppet observes, nothing was missed.
@@ -189,12 +189,13 @@ class Attendance:
     async def _enter(self, since: float | None, *, history: bool) -> None:
         room, bot = self.room, self.room.owns.bot
         person = Person(Address(room.place.network, self._nick), self._nick)
+        seen = room.listening.last(self._last_seen()) or 0.0
         for nick in candidates(person):
             if room.taken(nick, bot):
                 continue
             try:
                 async with asyncio.timeout(ENTER_WITHIN):
-                    await room.enter(bot, nick, since=since if history else None, seen=self._last_seen() or 0.0)
+                    await room.enter(bot, nick, since=since if history else None, seen=seen)
             except Refused as refused:
                 if refused.error.reason is Reason.CONFLICT:
                     continue
@@ -211,7 +212,7 @@ class Attendance:
                 return
             self.room.sweep(last=last)
         while not await self._out(SELF_PING):
-            if self.room.silent_for() >= SELF_PING:
+            if self.room.listening.silent_for() >= SELF_PING:
                 await self._ask_whether_in()
 
     async def _out(self, within: float) -> bool:

@@ -16,6 +16,11 @@ class Held:
     def __init__(self) -> None:
         self._waiting: list[Callable[[], None]] | None = None
 
+    @property
+    def holds(self) -> bool:
+        """Whether what comes is kept."""
+        return self._waiting is not None
+
     def hold(self) -> None:
         """Keep what comes until `release`."""
         if self._waiting is None:

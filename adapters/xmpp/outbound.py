@@ -3,6 +3,7 @@
 Every value that is not a constant of this file goes through `escape` or `attribute`; nothing else builds XML.
 """
 
+import math
 import re
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
@@ -126,12 +127,16 @@ def enter(
     nick: str,
     stanza_id: str,
     password: str | None,
-    since: float | None,
+    seconds: float | None,
     appearance: Appearance = PLAIN,
     latest: int = 0,
 ) -> str:
-    """Entering a room (XEP-0045 section 7.2), with its history `since` then, or if that is None its `latest` lines."""
-    history = f'<history maxstanzas="{latest}"/>' if since is None else f'<history since="{timestamp(since)}"/>'
+    """Entering a room (XEP-0045 section 7.2), with its history of so many `seconds`, or if that is None its `latest`
+    lines.
+
+    Not `since` a time: that would be by our clock, and the room looks at its own.
+    """
+    history = f'<history maxstanzas="{latest}"/>' if seconds is None else f'<history seconds="{math.ceil(seconds)}"/>'
     key = f"<password>{escape(password)}</password>" if password is not None else ""
     payload = f'<x xmlns="http://jabber.org/protocol/muc">{history}{key}</x>'
     return _stanza("presence", sender, f"{room}/{nick}", stanza_id, "", payload + showing(appearance))

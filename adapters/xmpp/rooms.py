@@ -23,6 +23,7 @@ from adapters.xmpp.held import Held
 from adapters.xmpp.inbound import Line, RoomPresence, is_self, read_line, read_presence
 from adapters.xmpp.known import Known, Recent
 from adapters.xmpp.link import Link, Sight
+from adapters.xmpp.listening import Listening
 from adapters.xmpp.meanwhile import Meanwhile
 from adapters.xmpp.memory import Remembered
 from adapters.xmpp.naming import ARCHIVE, Naming
@@ -92,7 +93,7 @@ class Room:
         self.held = Held()
         """What is not taken in before the room has told what it offers."""
         self.said: Recent[str, Receipt] = Recent()
-        self.heard = clock()
+        self.listening = Listening(clock)
         self.subject = Subject(self.jid, link, self.waiting)
         self.reach = reach or Reach(place, Gaps([place], {}, link.emit, longest=math.inf, now=clock), {})
         self.meanwhile, self._link, self._clock, self._sight = Meanwhile(), link, clock, sight
@@ -124,8 +125,8 @@ class Room:
             if since is not None:
                 self.reaches, self.oldest = since, None
         least = self.reach.latest if own is self.owns.bot and not self.meanwhile.is_kept else 0
-        token = _token("enter")
-        self._link.write(outbound.enter(own.jid, self.jid, nick, token, self._password, since, own.wears, least))
+        ago, token = None if since is None else self.listening.ago(since), _token("enter")
+        self._link.write(outbound.enter(own.jid, self.jid, nick, token, self._password, ago, own.wears, least))
         self.owns.told(own, own.wears)
         return self.owns.ask(own, nick, gather=gather)
 
@@ -193,10 +194,6 @@ class Room:
         if late:
             log.warning("lines were not reflected in time", room=self.jid, lines=late)
 
-    def silent_for(self) -> float:
-        """Seconds since the room last said anything."""
-        return self._clock() - self.heard
-
     def forgotten(self) -> None:
         """The room does not know us (any more): nobody of ours is there, though it never said so."""
         for own in self.owns:
@@ -237,7 +234,7 @@ class Room:
 
     def line(self, stanza: Element) -> None:
         """A message of type ``groupchat``, the observer's copy."""
-        self.heard = now = self._clock()
+        now = self.listening.heard(whole=self.here.is_set() and not self.held.holds)
         self.held.do(partial(self._line, read_line(stanza, self.jid), now))
 
     def recall(self, line: Line) -> None:
@@ -494,6 +491,7 @@ class Room:
         self.naming.history_ended()
         if self.owns.bot.present:
             self.here.set()
+            self.listening.heard(whole=not self.held.holds)
 
 
 def _token(word: str) -> str:

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import fromstring
 import pytest
 import pytest_asyncio
 
-from adapters.xmpp.attendance import Attendance
+from adapters.xmpp.attendance import OVERLAP, Attendance
 from adapters.xmpp.queries import Queries
 from tests.unit.xmpp.muc import ROOM, Muc
 
@@ -75,7 +75,7 @@ async def test_puppets_wait_while_the_bot_leaves_and_comes_back_for_history(hall
     await asyncio.wait_for(again, 5)
     await hall.describe()
     assert not attendance.attempted.is_set()
-    assert "1970-01-01T00:08:20Z" in await hall.let_in()
+    assert '<history seconds="500"/>' in await hall.let_in()
     await asyncio.wait_for(attendance.attempted.wait(), 5)
 
 
@@ -89,3 +89,20 @@ async def test_puppets_wait_while_the_bot_comes_back_after_a_kick_and_no_longer(
     await hall.asked("<history")
     hall.muc.refuse(hall.muc.bot, NICK, "not-allowed")
     await asyncio.wait_for(hall.attendance.attempted.wait(), 5)
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+async def test_a_clock_that_is_set_does_not_hide_what_was_said_meanwhile(hall: Hall, jump: float) -> None:
+    await hall.describe()
+    assert '<history seconds="160"/>' in await hall.let_in(), (
+        "the newest line is 100 seconds old, and a minute to spare"
+    )
+    await asyncio.wait_for(hall.attendance.attempted.wait(), 5)
+    hall.muc.body("ana", "heard", sid="s1")
+
+    hall.muc.now += jump
+    hall.muc.presence(hall.muc.bot, NICK, "110", gone=True)
+    await hall.describe()
+    asked = fromstring(await hall.let_in()).find(".//{*}history")
+    assert asked is not None
+    assert OVERLAP <= int(asked.get("seconds", "")) < OVERLAP + 60

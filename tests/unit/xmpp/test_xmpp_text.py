@@ -109,4 +109,4 @@ def test_language(language: str | None, told: str | None) -> None:
 
 def test_times_are_utc() -> None:
     assert outbound.timestamp(0) == "1970-01-01T00:00:00Z"
-    assert 'since="2002-10-13T23:58:37Z"' in outbound.enter("a@b", "c@d", "n", "i", None, 1034553517.9)
+    assert '<history seconds="61"/>' in outbound.enter("a@b", "c@d", "n", "i", None, 60.5)
