@@ -15,19 +15,20 @@ from tests.faults.tally import Count
 class Row:
     """One fault, and what was seen.
 
-    `uncertain` counts deliveries whose arrival nobody can know, `failed` those that were given up, `untold` those of
-    them whose sender does not know, `reports` what senders saw. `trouble` says what did not settle afterwards; `wrong`
-    what was promised and not kept, empty where all is well.
+    `uncertain` counts deliveries whose arrival nobody can know, `failed` the messages that were given up, `untold` the
+    deliveries whose sender does not know of it by the store, `told` of how many messages senders were told, and
+    `to_be_told` of how many they should have been, both by the senders' network. `trouble` says what did not settle
+    afterwards; `wrong` what was promised and not kept, empty where all is well.
     """
 
     name: str
     what: str
     counts: list[Count] = field(default_factory=list)
     uncertain: int = 0
-    failed: int = 0
     untold: int = 0
     kills: int = 0
-    reports: int = 0
+    told: dict[str, int] = field(default_factory=dict)
+    to_be_told: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     trouble: str = ""
     wrong: list[str] = field(default_factory=list)
@@ -41,11 +42,16 @@ class Row:
         """Messages said, each once."""
         return sum({(each.room, each.source): each.said for each in self.counts}.values())
 
+    @property
+    def failed(self) -> int:
+        """Messages that the bridge gave up, as often as they were to go somewhere."""
+        return self.total("refused") + self.total("belied")
+
     def __str__(self) -> str:
         details = "".join(f"\n    {each}" for each in self.counts if each.said)
         wrong = "".join(f"\n    WRONG: {each}" for each in self.wrong)
         kills = f", {self.kills} kills" if self.kills else ""
-        kills += f", {self.failed} failed and told in {self.reports} reports" if self.failed else ""
+        kills += f", {self.failed} failed, senders told of {sum(self.told.values())}" if self.failed else ""
         return (
             f"{self.name}: {'FAILED' if self.wrong else 'kept'} in {self.seconds:.0f} s, {self.uncertain} uncertain"
             f"{kills}{details}{wrong}"
@@ -60,18 +66,24 @@ async def run(fault: Fault, scene: Scene, *, echo: bool = False, within: float =
     """Have people talk, make the fault, wait until all is quiet, count. `echo`: the IRC server confirms each line."""
     began = time.monotonic()
     row = Row(fault.name, fault.what)
+    row.trouble = await scene.with_handles(fault.handles)
     since = dict(scene.talk.numbers)
-    before, kills, reports = scene.bridge.states(), scene.bridge.kills, scene.reports()
+    before, kills, told = scene.bridge.states(), scene.bridge.kills, scene.told()
     async with scene.talk.going():
-        await fault.make(scene)
-    row.trouble = await scene.quiet(within)
+        try:
+            await fault.make(scene)
+        except AssertionError as error:
+            row.trouble = f"not as it should go: {error}"
+    if scene.bridge.handles is not None:
+        scene.bridge.handles.let_go()
+    row.trouble = row.trouble or await scene.quiet(max(within, fault.within))
     # A summary of many failures takes its time.
     await settled(lambda: not scene.bridge.untold(), SUMMARY_AFTER * 2)
+    await settled(lambda: scene.told() - told == scene.to_be_told(since), 10)
     row.counts, row.untold = scene.count(since), scene.bridge.untold()
-    after = scene.bridge.states()
-    row.uncertain, row.failed = (after.get(state, 0) - before.get(state, 0) for state in ("uncertain", "failed"))
+    row.uncertain = scene.bridge.states().get("uncertain", 0) - before.get("uncertain", 0)
     row.kills = scene.bridge.kills - kills
-    row.reports = scene.reports() - reports
+    row.told, row.to_be_told = dict(scene.told() - told), dict(scene.to_be_told(since))
     row.seconds = time.monotonic() - began
     row.wrong = judge(fault, row, echo=echo)
     return row
@@ -86,18 +98,20 @@ def judge(fault: Fault, row: Row, *, echo: bool) -> list[str]:
     for each in row.counts:
         way = f"{each.room} {each.source}->{each.target}"
         # Where it did not settle, what is missing may only be late.
-        if each.lost and not row.trouble and not (fault.refuses and each.target == "irc"):
+        if each.lost and not row.trouble:
             wrong.append(f"{way}: lost {each.lost}")
+        if each.refused and not (fault.refuses and each.target == "irc"):
+            wrong.append(f"{way}: refused {each.refused}")
+        if each.belied:
+            wrong.append(f"{way}: said to be undelivered, and arrived {each.belied}")
         if each.overtaken:
             wrong.append(f"{way}: overtaken {each.overtaken}")
         if each.doubled and not (each.target == "irc" and may_repeat):
             wrong.append(f"{way}: doubled {each.doubled}")
         if (each.unheard or each.unread) and not (fault.crashes or "irc" in fault.cuts):
             wrong.append(f"{way}: not heard {each.unheard + each.unread}")
-    if not row.trouble and row.failed != (row.total("lost") if fault.refuses else 0):
-        wrong.append(f"{row.failed} deliveries failed, {row.total('lost')} did not arrive")
-    if row.untold or bool(row.failed) != bool(row.reports):
-        wrong.append(f"{row.failed} deliveries failed, {row.untold} of them untold; {row.reports} reports were seen")
+    if row.untold or row.told != row.to_be_told:
+        wrong.append(f"senders were told of {row.told}, and should have been of {row.to_be_told}; {row.untold} untold")
     if row.total("doubled", "irc") > row.uncertain:
         wrong.append(f"{row.total('doubled', 'irc')} lines doubled on IRC, {row.uncertain} marked uncertain")
     return wrong

@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from bridge.crashpoints import Point
-from bridge.demo.clients import IrcClient
 from tests.faults.people import settled
 from tests.faults.relay import Trouble
-from tests.faults.scene import FAST, SLOW, Scene
-from tests.networks.cable import DOWN, UP
+from tests.faults.scene import Scene
 
 RNG = Random(2778)  # the same moments each time, as far as a machine can
 _SEND = r"^PUT /_matrix/client/v3/rooms/[^/]+/send/"
@@ -24,8 +22,9 @@ class Fault:
 
     `crashes`: the bridge is killed, so that lines in flight to an IRC server that confirms nothing may come twice, and
     what was said on IRC while it was away is not heard. `cuts` names networks whose connection to the bridge breaks,
-    for which the same holds. `server` names one that is killed itself, with what it alone knew. `refuses`: the IRC
-    channel takes nothing for a while, and who said it is told.
+    for which the same holds. `server` names one that is killed itself, with what it alone knew. `refuses`: some of what
+    goes to IRC cannot be delivered, and who said it is told. `handles`: the bridge is started with them. `within` is
+    how many seconds it may take, where it may take long, until all has arrived.
     """
 
     name: str
@@ -35,6 +34,8 @@ class Fault:
     cuts: frozenset[str] = frozenset()
     server: str = ""
     refuses: bool = False
+    handles: bool = False
+    within: float = 0.0
 
 
 def kept(fault: Fault) -> Fault:
@@ -164,54 +165,6 @@ def pushes(kind: Trouble, times: int, seconds: float = 1.0) -> Callable[[Scene],
     return make
 
 
-async def puppet_killed(scene: Scene) -> None:
-    """An operator of the IRC network ends a puppet's connection, twice."""
-    client = scene.kestrel.client
-    assert client is not None
-    client.raw("OPER oper operpw")
-    for _ in range(2):
-        await calm(scene)
-        name = next(name for name in scene.onlooker.bridged(FAST) if name.lower().startswith("ana"))
-        client.raw(f"KILL {name} :noise")
-    await calm(scene, 4.0)
-
-
-async def nick_taken(scene: Scene) -> None:
-    """The bot's connection is lost, and somebody else has its nick when it comes back."""
-    await calm(scene)
-    scene.cables["libera"].hold(UP)
-    scene.cables["libera"].hold(DOWN)
-    oper = scene.kestrel.client
-    assert oper is not None
-    oper.raw("OPER oper operpw")
-    oper.raw("KILL rialto :mine")
-    await settled(lambda: "rialto" not in scene.onlooker.bridged(FAST), 10)
-    async with IrcClient("rialto", scene.ircd.port):
-        scene.cables["libera"].cut()
-        await asyncio.sleep(0.5)
-        await scene.bridge.ready()
-        await calm(scene, 3.0)
-    await settled(lambda: "rialto" in scene.onlooker.bridged(FAST), 60)
-    await calm(scene)
-
-
-def mode(modes: str, *, undo: str) -> Callable[[Scene], Awaitable[None]]:
-    """The channel's operator sets modes for a while, on the puppet that speaks where ``{puppet}`` stands."""
-
-    async def make(scene: Scene) -> None:
-        await calm(scene)
-        operator = scene.onlooker.client
-        assert operator is not None
-        puppet = next(name for name in scene.onlooker.bridged(FAST) if name.lower().startswith("ana"))
-        channel = scene.onlooker.rooms[FAST]
-        operator.mode(channel, modes.format(puppet=puppet))
-        await asyncio.sleep(2.0)
-        operator.mode(channel, undo.format(puppet=puppet))
-        await calm(scene)
-
-    return make
-
-
 async def component_kicked(scene: Scene) -> None:
     """The XMPP server says good-bye to the component with a stream error, by being restarted in order."""
     await calm(scene)
@@ -280,52 +233,3 @@ async def _one_trouble(scene: Scene, kind: str) -> None:
             scene.from_home.order(Trouble.REPEAT, _PUSH, 5)
         case _:
             raise ValueError(kind)
-
-
-def table(*, sizes: int = 10_000, kill_times: int = 20) -> list[Fault]:
-    """The whole table. `sizes` is how many messages wait in the rows that have them wait (a tenth toward Matrix)."""
-    irc = frozenset({"irc"})
-    xmpp = frozenset({"xmpp"})
-    rows = [
-        Fault("none", "nothing happens", nothing),
-        # Before the IRC server is killed: who comes first after that is the channel's operator.
-        Fault("moderated", "+m on the IRC channel for 2 s", mode("+m", undo="-m"), refuses=True),
-        Fault("banned", "+b on a puppet for 2 s", mode("+b {puppet}!*@*", undo="-b {puppet}!*@*"), refuses=True),
-    ]
-    rows += [
-        Fault(f"crash-{point}-{network}", f"the bridge dies at `{point}` ({network})", crash(point, network), True)
-        for point in Point
-        for network in ("office", "home", "libera")
-    ]
-    rows += [
-        Fault("kills", f"`kill -9` of the bridge, {kill_times} times", lambda scene: kills(scene, kill_times), True),
-        Fault("prosody-killed", "`kill -9` of Prosody, back after 2 s", restart_prosody, cuts=xmpp, server="xmpp"),
-        Fault("ircd-killed", "`kill -9` of the IRC server, back after 2 s", restart_ircd, cuts=irc, server="irc"),
-        Fault("synapse-killed", "`kill -9` of Synapse, back after 2 s", restart_synapse, server="matrix"),
-        Fault("component-kicked", "Prosody restarts, and says good-bye", component_kicked, cuts=xmpp, server="xmpp"),
-        Fault("xmpp-cut", "TCP to Prosody reset, 3 times", cut("office"), cuts=xmpp),
-        Fault("irc-cut", "TCP to the IRC server reset, 3 times", cut("libera"), cuts=irc),
-        Fault("xmpp-half-open", "bytes to Prosody swallowed for 3 s", half_open("office", UP), cuts=xmpp),
-        Fault("xmpp-deaf", "bytes to and from Prosody swallowed", half_open("office", UP, DOWN), cuts=xmpp),
-        Fault("irc-half-open", "bytes to the IRC server swallowed for 3 s", half_open("libera", UP), cuts=irc),
-        Fault("xmpp-slow", "Prosody slow", slow("office")),
-        Fault("irc-slow", "the IRC server slow", slow("libera")),
-        Fault("matrix-429", "429 with Retry-After, 10 times", trouble(Trouble.LIMIT, 10)),
-        Fault("matrix-500", "500, 10 times", trouble(Trouble.FAIL, 10)),
-        Fault("matrix-hang", "no answer, and no send, twice", trouble(Trouble.HANG, 2, 5.0)),
-        Fault("matrix-lost-answers", "10 sends succeed, their answers are lost", trouble(Trouble.LOSE, 10)),
-        Fault("push-repeated", "10 transactions twice at the same time", pushes(Trouble.REPEAT, 10)),
-        Fault("push-lost-answers", "the answers to 5 transactions are lost", pushes(Trouble.LOSE, 5)),
-        Fault("push-failed", "5 transactions do not arrive", pushes(Trouble.FAIL, 5)),
-        Fault("puppet-killed", "a puppet's IRC connection ended by an operator", puppet_killed, cuts=irc),
-        Fault("nick-taken", "the bot killed, and its nick taken", nick_taken, cuts=irc),
-        Fault("waiting-xmpp", f"{sizes} messages wait for Prosody", waiting("xmpp", FAST, sizes), False, xmpp, "xmpp"),
-        Fault("waiting-irc", f"{sizes} messages wait for IRC", waiting("irc", FAST, sizes), False, irc, "irc"),
-        Fault(
-            "waiting-matrix",
-            f"{sizes // 10} messages wait for Synapse",
-            waiting("matrix", SLOW, sizes // 10),
-            server="matrix",
-        ),
-    ]
-    return rows

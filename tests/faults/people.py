@@ -14,7 +14,7 @@ from tests.faults.tally import NUMBERED, Gap, Line, Report, Sighting
 AGAIN = 0.2
 """Seconds between two attempts to connect."""
 
-_UNDELIVERED = re.compile(r"\bnot delivered\b", re.IGNORECASE)
+_UNDELIVERED = re.compile(r"(?:(\d+) more messages? (?:was|were) )?\bnot delivered\b", re.IGNORECASE)
 
 
 class Person:
@@ -63,8 +63,8 @@ class Person:
     def _told(self, seen: Seen) -> Sighting | None:
         """A numbered message, or a report of one."""
         room = self._short.get(seen.place.lower(), "")
-        if _UNDELIVERED.search(seen.text):
-            return Report(room, seen.text)
+        if report := _UNDELIVERED.search(seen.text):
+            return Report(room, seen.text, int(report[1] or 1))
         found = NUMBERED.search(seen.text) if seen.kind in (Sight.TEXT, Sight.OTHER) else None
         if found is None or not room:
             return None

@@ -1,7 +1,11 @@
 """Breaks a running bridge in every way of the table, counts every message, and writes down what was seen.
 
 scripts/prove                      the whole table, a soak of 30 minutes, and docs/reliability.md
+scripts/prove --keeper             the same table, with a keeper
+scripts/prove --echo               the same table, with an IRC server that confirms each line
 scripts/prove --only kills,xmpp    rows whose names begin so; writes nothing unless --write is given
+scripts/prove --only soak --write  the soak
+scripts/prove --size 500 ...       fewer messages that wait, for a quick look
 """
 
 import argparse
@@ -15,10 +19,11 @@ from pathlib import Path
 import uvloop
 
 from tests.faults.driver import Row, run
-from tests.faults.faults import Fault, kept, table
-from tests.faults.report import FILE, page
+from tests.faults.faults import Fault, kept
+from tests.faults.report import FILE, Setting, note, note_soak, page
 from tests.faults.scene import Scene, scene, servers
 from tests.faults.soak import Soak, soak
+from tests.faults.table import table
 
 
 def _arguments() -> argparse.Namespace:
@@ -28,12 +33,20 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", metavar="NAMES", help="rows whose names begin so, with commas between")
     parser.add_argument("--list", action="store_true", help="show the rows and end")
     parser.add_argument("--minutes", type=float, default=30.0, help="of the soak; 0 for none (default: 30)")
-    parser.add_argument("--size", type=int, default=10_000, help="messages that wait (default: 10000)")
+    parser.add_argument("--warm-up", type=float, default=10.0, help="minutes of the same before it (default: 10)")
+    parser.add_argument(
+        "--size", type=int, default=10_000, help="messages that wait, a tenth toward Matrix (default: 10000)"
+    )
     parser.add_argument("--kills", type=int, default=20, help="kills at random moments (default: 20)")
-    parser.add_argument("--echo", action="store_true", help="an IRC server that confirms each line (InspIRCd)")
-    parser.add_argument("--keeper", action="store_true", help="a keeper holds the bridge's connections")
+    setting = parser.add_mutually_exclusive_group()
+    setting.add_argument("--echo", action="store_true", help="an IRC server that confirms each line (InspIRCd)")
+    setting.add_argument("--keeper", action="store_true", help="a keeper holds the bridge's connections")
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md also after --only")
     return parser.parse_args()
+
+
+SOAK = "soak"
+"""What the soak is called among the rows."""
 
 
 class Stage:
@@ -58,10 +71,10 @@ class Stage:
             await self.close()
         return row
 
-    async def soak(self, minutes: float) -> Soak:
+    async def soak(self, minutes: float, warm_up: float) -> Soak:
         """The soak, on a fresh scene."""
         await self.close()
-        return await soak(await self._ready(), minutes * 60)
+        return await soak(await self._ready(), minutes * 60, warm_up=warm_up * 60)
 
     async def _ready(self) -> Scene:
         if self._scene is None:
@@ -92,37 +105,36 @@ def chosen(rows: Sequence[Fault], only: str | None) -> list[Fault]:
 
 
 async def _prove(arguments: argparse.Namespace) -> int:
+    names = {row.name: row.what for row in table(sizes=arguments.size, kill_times=arguments.kills)}
     rows = chosen(table(sizes=arguments.size, kill_times=arguments.kills), arguments.only)
     if arguments.keeper:
         rows = [kept(row) for row in rows]
     if arguments.list:
         print("\n".join(f"{row.name:24} {row.what}" for row in rows))
         return 0
-    done: list[Row] = []
-    soaked: Soak | None = None
+    setting = Setting.KEEPER if arguments.keeper else Setting.ECHO if arguments.echo else Setting.PLAIN
+    writes = arguments.write or not arguments.only
+    soaks = SOAK in arguments.only.split(",") if arguments.only else setting is Setting.PLAIN
+    good = True
     async with stage(echo=arguments.echo, keeper=arguments.keeper) as made:
         for number, fault in enumerate(rows, start=1):
             print(f"[{number}/{len(rows)}] {fault.what} ...", flush=True)
-            done.append(await made.play(fault))
-            print(done[-1], flush=True)
-            await _write(arguments, done, None)
-        if arguments.minutes and not arguments.only:
+            row = await made.play(fault)
+            print(row, flush=True)
+            good = good and not row.wrong
+            if writes:
+                # After every row, for a run takes long.
+                await asyncio.to_thread(note, setting, [row])
+        if arguments.minutes and soaks:
             print(f"[soak] {arguments.minutes:g} minutes ...", flush=True)
-            soaked = await made.soak(arguments.minutes)
+            soaked = await made.soak(arguments.minutes, arguments.warm_up)
             print(soaked, flush=True)
-            await _write(arguments, done, soaked)
-    good = not any(row.wrong for row in done) and (soaked is None or not soaked.wrong)
+            good = good and not soaked.wrong
+            if writes:
+                await asyncio.to_thread(note_soak, soaked)
+    if writes:
+        FILE.write_text(page(names))
     return 0 if good else 1
-
-
-async def _write(arguments: argparse.Namespace, done: list[Row], soaked: Soak | None) -> None:
-    """After every row, for a run takes long."""
-    if arguments.write or not arguments.only:
-        ircd = "inspircd" if arguments.echo else "ngircd"
-        left = {row.name: row.what for row in table(sizes=arguments.size, kill_times=arguments.kills)}
-        for row in done:
-            del left[row.name]
-        FILE.write_text(await asyncio.to_thread(page, done, soaked, ircd, list(left.values())))
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -13,6 +13,9 @@ from aiohttp import web
 _NOT_PASSED_ON = frozenset({"host", "content-length", "transfer-encoding", "connection", "content-encoding"})
 _MOST_BYTES = 64 * 1024 * 1024
 
+_Told = tuple[int, Mapping[str, str], bytes]
+"""Status, headers and body of an answer."""
+
 
 class Trouble(StrEnum):
     """What becomes of a request."""
@@ -21,7 +24,8 @@ class Trouble(StrEnum):
     FAIL = "500"
     HANG = "hang"
     LOSE = "the answer lost"
-    REPEAT = "repeated and overlapping"
+    REPEAT = "repeated"
+    OVERLAP = "repeated, and both at the same time"
 
 
 @dataclass(slots=True)
@@ -113,6 +117,9 @@ class Relay:
                 self._repeats.add(again)
                 again.add_done_callback(self._repeats.discard)
                 await self._pass(request, body)
+            case Trouble.OVERLAP:
+                assert order is not None
+                return self._answer(request, await self._overlap(request, body, renamed=order.left % 2 == 1))
         return self._answer(request, await self._pass(request, body))
 
     @staticmethod
@@ -121,20 +128,48 @@ class Relay:
             request.transport.abort()
         return web.Response(status=502)  # nobody is there to read it
 
-    async def _pass(self, request: web.Request, body: bytes) -> tuple[int, Mapping[str, str], bytes] | None:
-        """What the server answers; None if it cannot be reached."""
+    async def _overlap(self, request: web.Request, body: bytes, *, renamed: bool) -> _Told | None:
+        """Pass it on twice. Each waits with its last byte until the other is there but for that, too: so neither can be
+        answered before both are under way. `renamed`: the second has another transaction's id. Returns the worse of
+        the two answers."""
+        both, under_way = asyncio.Event(), 0
+
+        async def held() -> AsyncIterator[bytes]:
+            nonlocal under_way
+            yield body[:-1]
+            under_way += 1
+            if under_way == 2:
+                both.set()
+            await both.wait()
+            yield body[-1:]
+
+        path, query = request.raw_path.partition("?")[::2]
+        again = f"{path}again" if renamed else path
+        told = await asyncio.gather(
+            *(self._pass(request, held(), f"{each}?{query}", len(body)) for each in (path, again))
+        )
+        return None if None in told else max(filter(None, told), key=lambda each: each[0])
+
+    async def _pass(
+        self, request: web.Request, body: bytes | AsyncIterator[bytes], path: str = "", length: int | None = None
+    ) -> _Told | None:
+        """What the server answers; None if it cannot be reached. `path` is another one than the request's, `length`
+        that of a body that comes piece by piece."""
         assert self._session is not None
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_PASSED_ON}
+        if length is not None:
+            headers["Content-Length"] = str(length)
+        url = self._target + (path or request.raw_path)
         try:
             async with self._session.request(
-                request.method, self._target + request.raw_path, data=body, headers=headers, allow_redirects=False
+                request.method, url, data=body, headers=headers, allow_redirects=False
             ) as answer:
                 kept = {name: value for name, value in answer.headers.items() if name.lower() not in _NOT_PASSED_ON}
                 return answer.status, kept, await answer.read()
         except (aiohttp.ClientError, OSError):
             return None
 
-    def _answer(self, request: web.Request, told: tuple[int, Mapping[str, str], bytes] | None) -> web.Response:
+    def _answer(self, request: web.Request, told: _Told | None) -> web.Response:
         if told is None:
             return web.Response(status=502) if self._gateway else self._break(request)
         status, headers, body = told

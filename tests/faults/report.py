@@ -1,10 +1,13 @@
-"""docs/reliability.md, from what was seen."""
+"""docs/reliability.md, from what was seen. A run takes long: what each one saw is kept beside the proof, row by row."""
 
+import json
 import platform
 import subprocess
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from bridge.crashpoints import Point
 from bridge.demo.servers import synapse_python
@@ -13,6 +16,23 @@ from tests.faults.driver import Row
 from tests.faults.soak import MARGIN, Soak
 
 FILE = Path(__file__).parents[2] / "docs" / "reliability.md"
+SEEN = Path(__file__).parent / "seen"
+"""A file for each `Setting`, and one for the soak."""
+
+
+class Setting(StrEnum):
+    """What the whole table is run with."""
+
+    PLAIN = "plain"
+    KEEPER = "keeper"
+    ECHO = "echo"
+
+
+_TITLES = {
+    Setting.PLAIN: "Without a keeper, and an IRC server that confirms nothing (ngIRCd)",
+    Setting.KEEPER: "With a keeper",
+    Setting.ECHO: "Without a keeper, and an IRC server that confirms each line (InspIRCd)",
+}
 
 _HEAD = """\
 # Reliability
@@ -46,7 +66,8 @@ keeper saw to it that it was sent once.
 | from IRC | none while a connection of the bridge is in the channel | | |
 
 With a keeper (`keeper: true`, the default) a crash or an upgrade of the bridge alone costs nothing of all this: nothing
-is unheard, nothing comes twice. `scripts/prove --keeper` shows it; the table below is without one.
+is unheard, nothing comes twice. What cannot be delivered is told to its sender, once.
+Toward an IRC server that confirms each line (`echo-message`, `labeled-response`) nothing comes twice either.
 
 *Unheard* below is what was said on IRC while no connection of the bridge was in the channel, as somebody else in the
 channel saw them come and go: plain IRC keeps nothing. *Unread* is what the server had written to a connection whose
@@ -58,7 +79,9 @@ Real clients say numbered messages: 20 a second each way between XMPP and IRC in
 XMPP, Matrix and IRC in a room of all three. A message counts as said when its own network showed it to others. The
 bridge is a process of its own, and every connection of it goes through a proxy that can be cut, made deaf, or made to
 lose answers. Afterwards, when no lane has anything left and one more message has come through in every direction, each
-number is looked for at every receiver.
+number is looked for at every receiver, and whoever said what could not be delivered must have been told of exactly as
+many messages. The bridge's clock, and how many pages its store may have, are set from outside while it runs
+(`tests/faults/handles.py`).
 
 Synapse forgets what it was about to hand over when it is killed, and lets rest what it writes down in the moment of its
 recovery. So for half a minute after an outage the bridge reads the rooms themselves.
@@ -78,49 +101,110 @@ _POINTS = {
 }
 
 
-def page(rows: Sequence[Row], soaked: Soak | None, ircd: str, left: Sequence[str]) -> str:
-    """The whole page; `left` are faults that were not made this time."""
+def note(setting: Setting, rows: Sequence[Row]) -> None:
+    """Keep what was seen in these rows, in the place of what was seen in them before."""
+    file = SEEN / f"{setting}.json"
+    kept = _read(file)
+    versions = _versions("inspircd" if setting is Setting.ECHO else "ngircd")
+    kept |= {row.name: _cells(row) | {"on": _today(), "versions": versions} for row in rows}
+    _write(file, kept)
+
+
+def note_soak(soaked: Soak) -> None:
+    """The same, for the soak."""
+    first, last = soaked.memory(soaked.window)
+    seen = _cells(soaked.row) | {
+        "on": _today(),
+        "minutes": soaked.seconds / 60,
+        "warm_up": soaked.warm_up / 60,
+        "window": soaked.window / 60,
+        "first": first,
+        "last": last,
+        "tasks": [soaked.tasks_before, soaked.tasks_after],
+        "wrong": soaked.wrong,
+    }
+    _write(SEEN / "soak.json", seen)
+
+
+def page(names: dict[str, str]) -> str:
+    """The whole page; `names` are the rows there are, in their order, and what each does."""
     text = _HEAD + "".join(f"| `{point}` | {what} |\n" for point, what in _POINTS.items())
-    text += f"\n## What was seen\n\n{datetime.now(UTC):%d %B %Y}, Rialto {VERSION}, {_versions(ircd)}.\n\n"
+    text += "\n## What was seen\n"
+    for setting, title in _TITLES.items():
+        kept = _read(SEEN / f"{setting}.json")
+        text += f"\n### {title}\n\n" + _table([kept[name] for name in names if name in kept])
+        if left := [what for name, what in names.items() if name not in kept]:
+            text += "\nNot run: " + "; ".join(left) + ".\n"
+    soaked = _read(SEEN / "soak.json")
+    return text + "\n## The soak\n\n" + (_soaked(soaked) if soaked else "It was not run.\n")
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    if not rows:
+        return "Not run.\n"
+    days = sorted({row["on"] for row in rows})
+    when = _day(days[0]) if len(days) == 1 else f"From {_day(days[0])} to {_day(days[-1])}"
+    text = f"{when}, {'; '.join(sorted({row['versions'] for row in rows}))}.\n\n"
     text += (
         "| fault | said | lost | failed, and told | twice on XMPP, Matrix | twice on IRC | uncertain | overtaken "
         "| unheard | unread | promise |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
     )
+    columns = ("said", "lost", "refused", "doubled", "doubled_irc", "uncertain", "overtaken", "unheard", "unread")
     for row in rows:
-        cells = (
-            row.what,
-            row.said,
-            row.total("lost") - row.failed if not row.trouble else "not settled",
-            row.failed,
-            row.total("doubled", "xmpp") + row.total("doubled", "matrix"),
-            row.total("doubled", "irc"),
-            row.uncertain,
-            row.total("overtaken"),
-            row.total("unheard", "xmpp"),
-            row.total("unread", "xmpp"),
-            "kept" if not row.wrong else "**broken**",
-        )
+        cells = (row["what"], *(row[each] for each in columns), "**broken**" if row["wrong"] else "kept")
         text += "| " + " | ".join(map(str, cells)) + " |\n"
-    broken = [row for row in rows if row.wrong]
-    if broken:
+    if any(row["wrong"] for row in rows):
         text += "\nBroken promises, as they were seen:\n\n"
-        text += "".join(f"* {row.what}: {_shortened(wrong)}\n" for row in broken for wrong in row.wrong)
-    if left:
-        text += "\nNot run this time: " + "; ".join(left) + ".\n"
-    return text + ("\nThe soak was not run this time.\n" if soaked is None else _soaked(soaked))
+        text += "".join(f"* {row['what']}: {_shortened(wrong)}\n" for row in rows for wrong in row["wrong"])
+    return text
 
 
-def _soaked(soaked: Soak) -> str:
-    first, last = soaked.memory(soaked.window)
-    row = soaked.row
+def _soaked(seen: dict[str, Any]) -> str:
+    first, last, (before, after) = seen["first"], seen["last"], seen["tasks"]
+    broken = "".join(f"\n* broken: {_shortened(wrong)}" for wrong in seen["wrong"])
     return (
-        f"\n## The soak\n\n{soaked.seconds / 60:.0f} minutes of talk, with people who come, go and correct themselves, "
-        f"and broken connections: {row.said} messages said, {row.total('lost')} lost, {row.total('doubled')} twice "
-        f"({row.uncertain} uncertain), {row.total('overtaken')} overtaken. Resident memory was {first:.1f} MiB in the "
-        f"first {soaked.window / 60:.0f} minutes and {last:.1f} MiB in the last "
-        f"({(last / first - 1) * 100:+.1f} %, {MARGIN * 100:.0f} % allowed); tasks {soaked.tasks_before} before and "
-        f"{soaked.tasks_after} after.\n"
+        f"{_day(seen['on'])}: {seen['minutes']:.0f} minutes of talk, after {seen['warm_up']:.0f} in which what is "
+        "remembered of each room's latest lines filled up, with people who come, go and correct themselves, and broken "
+        "connections: "
+        f"{seen['said']} messages said, {seen['lost']} lost, {seen['doubled'] + seen['doubled_irc']} twice "
+        f"({seen['uncertain']} uncertain), {seen['overtaken']} overtaken. Resident memory was {first:.1f} MiB in the "
+        f"first {seen['window']:.0f} minutes and {last:.1f} MiB in the last ({(last / first - 1) * 100:+.1f} %, "
+        f"{MARGIN * 100:.0f} % allowed); tasks {before} before and {after} after.\n{broken}"
     )
+
+
+def _cells(row: Row) -> dict[str, Any]:
+    return {
+        "what": row.what,
+        "said": row.said,
+        "lost": row.total("lost") if not row.trouble else "not settled",
+        "refused": row.total("refused"),
+        "doubled": row.total("doubled", "xmpp") + row.total("doubled", "matrix"),
+        "doubled_irc": row.total("doubled", "irc"),
+        "uncertain": row.uncertain,
+        "overtaken": row.total("overtaken"),
+        "unheard": row.total("unheard", "xmpp"),
+        "unread": row.total("unread", "xmpp"),
+        "wrong": row.wrong,
+    }
+
+
+def _read(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return found
+
+
+def _write(file: Path, seen: dict[str, Any]) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(seen, indent=1, ensure_ascii=False) + "\n")
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+def _day(text: str) -> str:
+    return f"{date.fromisoformat(text):%d %B %Y}".lstrip("0")
 
 
 def _shortened(text: str) -> str:
@@ -132,7 +216,7 @@ def _versions(ircd: str) -> str:
     packages = " and ".join(
         f"{name} {_said('dpkg-query', '-W', '-f', '${Version}', name)}" for name in ("prosody", ircd)
     )
-    return f"Python {platform.python_version()}, {packages} of Debian, Synapse {synapse}"
+    return f"Rialto {VERSION}, Python {platform.python_version()}, {packages} of Debian, Synapse {synapse}"
 
 
 def _said(*command: str) -> str:

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from bridge.crashpoints import VARIABLE
 from bridge.demo.clients import MatrixClient
 from bridge.demo.servers import AppService, InspIRCd, NgIRCd, Prosody, Synapse, free_ports
 from bridge.store.tables import IS_UNTOLD
+from tests.faults.handles import Handles
 from tests.faults.people import IrcPerson, MatrixPerson, Person, XmppPerson, settled
 from tests.faults.relay import Relay
 from tests.faults.tally import NUMBERED, Count, Line, Report, Sighting, count, lines
@@ -38,6 +40,8 @@ DIRECTIONS = tuple(path for path in PATHS if path[1] != path[2])
 KESTREL, ONLOOKER = "kestrel", "onlooker"
 GUESTS = 50
 """People of IRC who come and go: `guest0` and so on."""
+
+ROOT = Path(__file__).parents[2]
 
 
 class LongProsody(Prosody):
@@ -59,6 +63,8 @@ class Bridge:
         self._token = token
         self._process: asyncio.subprocess.Process | None = None
         self.kills = 0
+        self.handles: Handles | None = None
+        """Where there are any, it is started with them."""
 
     @property
     def pid(self) -> int | None:
@@ -71,9 +77,14 @@ class Bridge:
         file = await asyncio.to_thread(write_config, self.folder, self.settings)
         environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
         environment |= {} if crash_at is None else {VARIABLE: crash_at}
+        program = ["bridge"] if self.handles is None else ["tests.faults.handles", str(self.handles.file)]
         with (self.folder / "rialto.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bridge", "run", "-c", str(file)), stdout=log, stderr=log, env=environment
+                *(sys.executable, "-m", *program, "run", "-c", str(file)),
+                stdout=log,
+                stderr=log,
+                env=environment,
+                cwd=ROOT,
             )
 
     async def ready(self, within: float = 60.0) -> bool:
@@ -137,6 +148,22 @@ class Bridge:
             for (content,) in connection.execute("SELECT content FROM body"):
                 text = content.decode(errors="replace") if isinstance(content, bytes) else str(content)
                 found |= {(room, source, int(number)) for room, source, number in NUMBERED.findall(text)}
+        return found
+
+    def given_up(self) -> dict[tuple[str, str, int, str], str]:
+        """The numbered messages of which senders are to be told that they were not delivered: the state of each, by
+        room, source, number and the network it was to go to."""
+        found: dict[tuple[str, str, int, str], str] = {}
+        with _reading(self.folder / "rialto.db") as connection:
+            # What may have arrived, and is told of as well, has a reason, too.
+            rows = connection.execute(
+                "SELECT body.content, delivery.network, delivery.state FROM delivery JOIN body USING (event_id) "
+                "WHERE delivery.state IN ('failed', 'expired', 'uncertain') AND delivery.reason IS NOT NULL"
+            )
+            for content, network, state in rows:
+                text = content.decode(errors="replace") if isinstance(content, bytes) else str(content)
+                target = self.settings["networks"][network]["kind"]
+                found |= {(room, source, int(number), target): state for room, source, number in NUMBERED.findall(text)}
         return found
 
     def states(self) -> dict[str, int]:
@@ -269,23 +296,49 @@ class Scene:
 
     def count(self, since: Mapping[tuple[str, str], int]) -> list[Count]:
         """Every number after those of `since` (by room and source), at every receiver."""
-        heard = self.bridge.heard()
+        heard, given_up = self.bridge.heard(), self.bridge.given_up()
 
         def newer(sighting: Sighting) -> bool:
             return not isinstance(sighting, Line) or sighting.number > since.get((sighting.room, sighting.source), 0)
 
         seen = {network: list(filter(newer, person.sightings())) for network, person in self.witnesses.items()}
-        return [
-            count(
-                room, source, target, seen[source], seen[target], [n for r, s, n in heard if (r, s) == (room, source)]
-            )
-            for room, source, target in DIRECTIONS
-        ]
+        counts = []
+        for room, source, target in DIRECTIONS:
+            known = [number for where, who, number in heard if (where, who) == (room, source)]
+            first = since.get((room, source), 0) + 1
+            found = {
+                number: state
+                for (where, who, number, to), state in given_up.items()
+                if (where, who, to) == (room, source, target) and number >= first
+            }
+            gone = [number for number, state in found.items() if state != "uncertain"]
+            perhaps = [number for number, state in found.items() if state == "uncertain"]
+            counts.append(count(room, source, target, seen[source], seen[target], known, gone, perhaps))
+        return counts
 
-    def reports(self) -> int:
-        """How often people were told that something was not delivered."""
-        people = (self.ana, self.bo, self.kestrel)
-        return sum(isinstance(sighting, Report) for person in people for sighting in person.sightings())
+    def to_be_told(self, since: Mapping[tuple[str, str], int]) -> Counter[str]:
+        """Of how many messages their senders are to be told that they were not delivered, by the senders' network."""
+        found = self.bridge.given_up()
+        return Counter(source for room, source, number, _ in found if number > since.get((room, source), 0))
+
+    def told(self) -> Counter[str]:
+        """Of how many they were told so far; who is told of one twice counts twice."""
+        found: Counter[str] = Counter()
+        for person in (self.ana, self.bo, self.kestrel):
+            for sighting in person.sightings():
+                if isinstance(sighting, Report):
+                    found[person.network] += sighting.messages
+        return found
+
+    async def with_handles(self, wanted: bool) -> str:
+        """See to it that the bridge is one with handles, or without; returns what did not come to pass."""
+        if wanted == (self.bridge.handles is not None):
+            return ""
+        await self.bridge.stop()
+        file = self.bridge.folder / "handles"
+        self.bridge.handles = await asyncio.to_thread(Handles, file) if wanted else None
+        await self.bridge.start()
+        return await self.quiet()
 
 
 @asynccontextmanager

@@ -28,18 +28,23 @@ SETTLE_TASKS = 60.0
 
 @dataclass(slots=True)
 class Soak:
-    """What was seen. `rss` are bytes, sampled; tasks are counted when all is quiet, before and after."""
+    """What was seen. `rss` are bytes, sampled; tasks are counted when all is quiet, before and after.
+
+    Memory is looked at for `seconds`, after `warm_up` seconds of the same: until then it fills with what is remembered
+    of each room, which is bounded (5,000 lines).
+    """
 
     row: Row
     seconds: float
+    warm_up: float = 0.0
     rss: list[tuple[float, int]] = field(default_factory=list)
     tasks_before: int = 0
     tasks_after: int = 0
 
     def memory(self, window: float) -> tuple[float, float]:
         """Median memory in the first and in the last `window` seconds, in MiB."""
-        end = self.rss[-1][0]
-        first = [size for when, size in self.rss if when <= self.rss[0][0] + window]
+        begin, end = self.rss[0][0] + self.warm_up, self.rss[-1][0]
+        first = [size for when, size in self.rss if begin <= when <= begin + window]
         last = [size for when, size in self.rss if when >= end - window]
         return median(first) / 2**20, median(last) / 2**20
 
@@ -67,11 +72,22 @@ class Soak:
         )
 
 
-async def soak(scene: Scene, seconds: float, *, within: float = 180.0) -> Soak:
-    """Run it, with no kill of the bridge, for it is its memory that is looked at."""
+async def soak(
+    scene: Scene,
+    seconds: float,
+    *,
+    warm_up: float = 0.0,
+    pause: tuple[float, float] = (10.0, 25.0),
+    within: float = 180.0,
+) -> Soak:
+    """Run it, with no kill of the bridge, for it is its memory that is looked at.
+
+    `pause` is how long after one trouble comes the next. As it is, each connection is cut every other minute: were it
+    cut as soon as it is there, the bridge would wait ever longer before it comes back, and nothing would be said.
+    """
     before = await tasks(scene)
-    result = Soak(Row("soak", ""), seconds, tasks_before=before)
-    troubles = in_turn(seconds, ("office", "push", "lose", "limit", "libera", "fail"), pause=(2.0, 8.0))
+    result = Soak(Row("soak", ""), seconds, warm_up, tasks_before=before)
+    troubles = in_turn(warm_up + seconds, ("office", "push", "lose", "limit", "libera", "fail"), pause=pause)
 
     async def make(scene: Scene) -> None:
         async with _alongside(_watch(scene, result.rss), _come_and_go(scene), _mend(scene)):

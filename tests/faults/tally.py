@@ -36,10 +36,11 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The sender was told that something was not delivered."""
+    """The sender was told that so many of their messages were not delivered."""
 
     room: str
     text: str
+    messages: int = 1
 
 
 Sighting = Line | Gap | Report
@@ -51,6 +52,7 @@ class Count:
 
     `unheard` was said while no connection of the bridge was in the room; `unread` was said in the last moment before
     one ended: written to a socket whose owner was dead. Neither is `lost`, which is what the bridge had heard.
+    `refused` did not arrive, and the bridge says so; `belied` arrived though the bridge says that it could not.
     """
 
     room: str
@@ -62,20 +64,30 @@ class Count:
     overtaken: list[int] = field(default_factory=list)
     unheard: list[int] = field(default_factory=list)
     unread: list[int] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    belied: list[int] = field(default_factory=list)
 
     def __str__(self) -> str:
         return (
             f"{self.room} {self.source}->{self.target}: said {self.said} lost {_some(self.lost)} doubled "
             f"{_some(self.doubled)} overtaken {_some(self.overtaken)} unheard {_some(self.unheard)} unread "
-            f"{_some(self.unread)}"
+            f"{_some(self.unread)} refused {_some(self.refused)}"
         )
 
 
 def count(
-    room: str, source: str, target: str, witness: Sequence[Sighting], receiver: Iterable[Sighting], known: Iterable[int]
+    room: str,
+    source: str,
+    target: str,
+    witness: Sequence[Sighting],
+    receiver: Iterable[Sighting],
+    known: Iterable[int],
+    given_up: Iterable[int] = (),
+    perhaps: Iterable[int] = (),
 ) -> Count:
     """`witness` saw it said, in its own network; `receiver` is who it should come to. `known` are the numbers that the
-    bridge has in its store: these it heard, whatever the witness thinks."""
+    bridge has in its store: these it heard, whatever the witness thinks. `given_up` are those that it says it could not
+    bring there, `perhaps` those of which it says that they may not have arrived."""
     result = Count(room, source, target)
     heard = [line.number for line in receiver if isinstance(line, Line) and _is(line, room, source)]
     said = list(dict.fromkeys(line.number for line in witness if isinstance(line, Line) and _is(line, room, source)))
@@ -102,7 +114,11 @@ def count(
             result.unread.append(number)
             excused.add(number)
     result.unread.sort()
-    result.lost = [number for number in missing if number not in excused]
+    gone = set(given_up)
+    told = gone | set(perhaps)
+    result.lost = [number for number in missing if number not in excused | told]
+    result.refused = [number for number in missing if number in told]
+    result.belied = sorted(gone & seen)
     return result
 
 

@@ -55,7 +55,7 @@ async def test_a_minute_of_everything(world: Scene) -> None:
 
 async def test_a_short_soak_leaves_nothing_behind(world: Scene) -> None:
     """After the kills, so that what is looked at is a process that has just started: it may still grow a little."""
-    found = await soak(world, 30.0)
+    found = await soak(world, 30.0, pause=(2.0, 8.0))
     assert not found.row.wrong, f"{found}\n{world.bridge.log()}"
     assert found.tasks_after <= found.tasks_before, str(found)
     first, last = found.memory(found.window)

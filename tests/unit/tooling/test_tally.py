@@ -50,3 +50,13 @@ def test_unread_is_only_the_end_of_what_was_written_to_it() -> None:
     assert counted([*said(1, 2, 3), *gone(), *back(), *said(4)], said(1, 3, 4)) == "lost=2"
     assert counted([*said(1, 2, 3), *gone(), *back()], said(1), known=(3,)) == "lost=2,3"
     assert counted([*said(1, 2, 3), *gone(when=110.0), *back()], said(1)) == "lost=2,3"
+
+
+def test_what_was_given_up_is_not_lost_and_must_not_arrive() -> None:
+    result = count("fast", "irc", "xmpp", said(1, 2, 3, 4), said(1, 3), known=(2, 3, 4), given_up=(2, 3))
+    assert (result.lost, result.refused, result.belied) == ([4], [2], [3])
+
+
+def test_what_may_have_arrived_and_is_told_of_is_not_lost_either_way() -> None:
+    result = count("fast", "irc", "xmpp", said(1, 2, 3), said(1, 2), known=(2, 3), perhaps=(2, 3))
+    assert (result.lost, result.refused, result.belied) == ([], [3], [])
