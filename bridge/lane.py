@@ -29,7 +29,7 @@ from bridge.model.address import Address, Place
 from bridge.model.event import Event
 from bridge.model.message import Gap
 from bridge.model.result import Failure, Reason, Receipt
-from bridge.outcomes import Outcomes
+from bridge.outcomes import EXPIRE_AFTER, EXPIRED, FAULT, PERHAPS, Outcomes
 from bridge.rewording import reword
 from bridge.speakers import Speakers, Undeliverable
 from bridge.store import Store, StoreError, deliveries
@@ -45,15 +45,11 @@ IN_FLIGHT = 64
 CONFIRM_WITHIN = 90.0
 """Seconds without any word after which what was sent is in doubt."""
 
-EXPIRE_AFTER = 24 * 3600.0
-"""Seconds after which a message is not brought any more; its sender is told. A day-old line would only confuse."""
+LOOK_EVERY = 60.0
+"""Seconds between two looks for what has grown too old, while the network is away."""
 
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds between attempts, the last one for ever; each is varied by a quarter, so that lanes do not march in step."""
-
-EXPIRED = Failure(Reason.REMOTE_SERVER_TIMEOUT, "it could not be delivered for a whole day")
-PERHAPS = Failure(Reason.REMOTE_SERVER_TIMEOUT, "it may not have arrived, and for a whole day nobody could say")
-FAULT = Failure(Reason.INTERNAL_SERVER_ERROR, "the bridge made a mistake with it, which its operator finds in the log")
 
 
 class Lane:
@@ -189,8 +185,9 @@ class Lane:
 
     async def _step(self) -> None:
         while True:
-            await self._online.wait()
-            if self._stalled:
+            if not self._online.is_set():
+                await self._away()
+            elif self._stalled:
                 await self._recover()
             elif self._doubt:
                 await self._guarded(self._doubt[0].delivery, self._resend(self._doubt[0]))
@@ -202,6 +199,15 @@ class Lane:
             else:
                 self._wake.clear()
                 await self._wake.wait()
+
+    async def _away(self) -> None:
+        """Wait for the network, however long. What grows too old meanwhile ends now, and its sender is told."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._online.wait(), LOOK_EVERY)
+        while (first := self._backlog.next()) is not None and self._expired(first):
+            self._expire(first)
+        if not self._backlog and self._backlog.more_in_store:
+            await self._refill()
 
     async def _guarded(self, delivery: Delivery, work: Coroutine[Any, Any, None]) -> None:
         """A fault of ours with one delivery fails that one, and its sender is told."""
@@ -219,8 +225,7 @@ class Lane:
     async def _bring(self, delivery: Delivery) -> None:
         event = delivery.event
         if self._expired(delivery):
-            self._backlog.take(delivery)
-            self._end(delivery, State.EXPIRED, EXPIRED)
+            self._expire(delivery)
             return
         try:
             voice, capabilities, pieces = await self._prepare(event)
@@ -280,6 +285,10 @@ class Lane:
 
     def _expired(self, delivery: Delivery) -> bool:
         return self._clock() - minted_at(delivery.event.id) > EXPIRE_AFTER
+
+    def _expire(self, delivery: Delivery) -> None:
+        self._backlog.take(delivery)
+        self._end(delivery, State.EXPIRED, EXPIRED)
 
     async def _send(self, attempt: Attempt, capabilities: Capabilities) -> None:
         attempt.begin()

@@ -6,11 +6,19 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy import Connection
 
+from bridge.model.result import Failure, Reason
 from bridge.store import Store, StoreError
 
 log = structlog.get_logger(__name__)
 
 Operation = Callable[[Connection], None]
+
+EXPIRE_AFTER = 24 * 3600.0
+"""Seconds after which a message is not brought any more; its sender is told. A day-old line would only confuse."""
+
+EXPIRED = Failure(Reason.REMOTE_SERVER_TIMEOUT, "it could not be delivered for a whole day")
+PERHAPS = Failure(Reason.REMOTE_SERVER_TIMEOUT, "it may not have arrived, and for a whole day nobody could say")
+FAULT = Failure(Reason.INTERNAL_SERVER_ERROR, "the bridge made a mistake with it, which its operator finds in the log")
 
 
 class Outcomes:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 
 from tests.faults.faults import calm
@@ -24,18 +25,24 @@ def clock_moved(seconds: float) -> Callable[[Scene], Awaitable[None]]:
         await calm(scene)
         scene.cables["libera"].release()
         await calm(scene)
-        scene.cables["office"].cut()
-        await asyncio.sleep(0.5)
-        await scene.bridge.ready()
-        await calm(scene)
+        await _office_again(scene, seconds)
         handles.move_clock(0.0)
         await calm(scene)
-        scene.cables["office"].cut()
-        await asyncio.sleep(0.5)
-        await scene.bridge.ready()
-        await calm(scene)
+        await _office_again(scene, 0.0)
 
     return make
+
+
+async def _office_again(scene: Scene, ahead: float) -> None:
+    """The connection to Prosody breaks and comes again, and the bridge says so at a time by its clock."""
+    scene.cables["office"].cut()
+    await asyncio.sleep(0.5)
+    await scene.bridge.ready()
+    status = await scene.bridge.status()
+    assert status is not None
+    off = status["networks"]["office"]["since"] - time.time() - ahead
+    assert abs(off) < 120, f"the bridge's clock is {off:.0f} seconds off what it was to be"
+    await calm(scene)
 
 
 async def a_day_passes(scene: Scene) -> None:
@@ -50,7 +57,7 @@ async def a_day_passes(scene: Scene) -> None:
     handles.move_clock(25 * 3600.0)
     await calm(scene, 3.0)
     await scene.ircd.start()
-    await scene.bridge.ready()
+    await scene.bridge.ready(120)
     await calm(scene, 3.0)
     early = [said for said in scene.bridge.given_up() if said[2] > too_old[said[0], said[1]]]
     assert not early, f"what was said after the clock had jumped was given up: {early}"

@@ -330,3 +330,33 @@ async def test_what_is_beyond_memory_waits_in_the_store_and_comes_once_in_order(
         await office.until(partial(heard, office, 20))
         assert texts(office) == lines
         await office.until(lambda: "leave Ana" in office.log)
+
+
+async def test_what_is_too_old_is_not_brought_and_its_sender_is_told_though_the_network_stays_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridge.lane, "LOOK_EVERY", 0.02)
+    nets = networks()
+    home = nets["home"]
+    async with running(tmp_path, nets) as service:
+        nets["libera"].core.offline(AWAY)
+        await home.core.accept(*(said(f"line {number}", ANA) for number in range(3)))
+        await nets["office"].until(partial(heard, nets["office"], 3))
+        monkeypatch.setattr(bridge.lane, "EXPIRE_AFTER", -1.0)
+        await home.until(lambda: len(home.told) == 3)
+        assert all(words.endswith("libera: it could not be delivered for a whole day.") for _, words in home.told)
+        assert ended(service, "libera", "expired") == 3
+        assert nets["libera"].sent == []
+
+
+async def test_what_is_beyond_memory_grows_too_old_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge.lane, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr("bridge.backlog.IN_MEMORY", 2)
+    monkeypatch.setattr(bridge.lane, "IN_MEMORY", 2)
+    nets = networks()
+    async with running(tmp_path, nets) as service:
+        nets["libera"].core.offline(AWAY)
+        await nets["home"].core.accept(*(said(f"line {number}", ANA) for number in range(7)))
+        await nets["office"].until(partial(heard, nets["office"], 7))
+        monkeypatch.setattr(bridge.lane, "EXPIRE_AFTER", -1.0)
+        await nets["home"].until(lambda: ended(service, "libera", "expired") == 7)
