@@ -17,7 +17,7 @@ async def puppet_killed(scene: Scene) -> None:
     client.raw("OPER oper operpw")
     for _ in range(2):
         await calm(scene)
-        client.raw(f"KILL {_puppet_of_ana(scene)} :noise")
+        client.raw(f"KILL {await _puppet_of_ana(scene)} :noise")
     await calm(scene, 4.0)
 
 
@@ -47,7 +47,7 @@ def mode(modes: str, *, undo: str) -> Callable[[Scene], Awaitable[None]]:
         await calm(scene)
         operator = scene.onlooker.client
         assert operator is not None
-        puppet = _puppet_of_ana(scene)
+        puppet = await _puppet_of_ana(scene)
         channel = scene.onlooker.rooms[FAST]
         operator.mode(channel, modes.format(puppet=puppet))
         await asyncio.sleep(2.0)
@@ -64,7 +64,7 @@ async def puppet_not_invited(scene: Scene) -> None:
     operator, oper = scene.onlooker.client, scene.kestrel.client
     assert operator is not None
     assert oper is not None
-    puppet = _puppet_of_ana(scene)
+    puppet = await _puppet_of_ana(scene)
     operator.mode(scene.onlooker.rooms[FAST], "+i")
     oper.raw("OPER oper operpw")
     oper.raw(f"KILL {puppet} :noise")
@@ -72,6 +72,7 @@ async def puppet_not_invited(scene: Scene) -> None:
     await calm(scene, 4.0)
     assert puppet not in scene.onlooker.bridged(FAST), "the puppet was let in all the same"
     operator.mode(scene.onlooker.rooms[FAST], "-i")
+    await _puppet_of_ana(scene)
     await calm(scene)
 
 
@@ -92,5 +93,11 @@ async def nobody_invited(scene: Scene) -> None:
     await calm(scene, 3.0)
 
 
-def _puppet_of_ana(scene: Scene) -> str:
-    return next(name for name in scene.onlooker.bridged(FAST) if name.lower().startswith("ana"))
+async def _puppet_of_ana(scene: Scene) -> str:
+    """Its nick in the channel; it is waited for, as it may have to come first."""
+
+    def found() -> list[str]:
+        return [name for name in scene.onlooker.bridged(FAST) if name.lower().startswith("ana")]
+
+    assert await settled(lambda: bool(found()), 120), "Ana's puppet is not in the channel"
+    return found()[0]

@@ -34,6 +34,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="show the rows and end")
     parser.add_argument("--minutes", type=float, default=30.0, help="of the soak; 0 for none (default: 30)")
     parser.add_argument("--warm-up", type=float, default=10.0, help="minutes of the same before it (default: 10)")
+    parser.add_argument("--pace", type=float, default=1.0, help="so many times as much is said in it (default: 1)")
     parser.add_argument(
         "--size", type=int, default=10_000, help="messages that wait, a tenth toward Matrix (default: 10000)"
     )
@@ -71,10 +72,10 @@ class Stage:
             await self.close()
         return row
 
-    async def soak(self, minutes: float, warm_up: float) -> Soak:
+    async def soak(self, minutes: float, warm_up: float, pace: float) -> Soak:
         """The soak, on a fresh scene."""
         await self.close()
-        return await soak(await self._ready(), minutes * 60, warm_up=warm_up * 60)
+        return await soak(await self._ready(), minutes * 60, warm_up=warm_up * 60, pace=pace)
 
     async def _ready(self) -> Scene:
         if self._scene is None:
@@ -127,7 +128,7 @@ async def _prove(arguments: argparse.Namespace) -> int:
                 await asyncio.to_thread(note, setting, [row])
         if arguments.minutes and soaks:
             print(f"[soak] {arguments.minutes:g} minutes ...", flush=True)
-            soaked = await made.soak(arguments.minutes, arguments.warm_up)
+            soaked = await made.soak(arguments.minutes, arguments.warm_up, arguments.pace)
             print(soaked, flush=True)
             good = good and not soaked.wrong
             if writes:

@@ -117,6 +117,7 @@ def note_soak(soaked: Soak) -> None:
         "on": _today(),
         "minutes": soaked.seconds / 60,
         "warm_up": soaked.warm_up / 60,
+        "pace": soaked.pace,
         "window": soaked.window / 60,
         "first": first,
         "last": last,
@@ -162,11 +163,12 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
 def _soaked(seen: dict[str, Any]) -> str:
     first, last, (before, after) = seen["first"], seen["last"], seen["tasks"]
     broken = "".join(f"\n* broken: {_shortened(wrong)}" for wrong in seen["wrong"])
+    twice = seen["doubled"] + seen["doubled_irc"]
+    pace = f", at {seen['pace']:g} times the pace above" if seen["pace"] != 1 else ""
     return (
-        f"{_day(seen['on'])}: {seen['minutes']:.0f} minutes of talk, after {seen['warm_up']:.0f} in which what is "
-        "remembered of each room's latest lines filled up, with people who come, go and correct themselves, and broken "
-        "connections: "
-        f"{seen['said']} messages said, {seen['lost']} lost, {seen['doubled'] + seen['doubled_irc']} twice "
+        f"{_day(seen['on'])}: {seen['minutes']:.0f} minutes of talk{pace}, after {seen['warm_up']:.0f} in which what "
+        "is remembered of each room's latest lines filled up, with people who come, go and correct themselves, and "
+        f"broken connections: {seen['said']} messages said, {seen['lost']} lost, {twice} twice "
         f"({seen['uncertain']} uncertain), {seen['overtaken']} overtaken. Resident memory was {first:.1f} MiB in the "
         f"first {seen['window']:.0f} minutes and {last:.1f} MiB in the last ({(last / first - 1) * 100:+.1f} %, "
         f"{MARGIN * 100:.0f} % allowed); tasks {before} before and {after} after.\n{broken}"
