@@ -27,6 +27,7 @@ class Person:
         self._short = {native.lower(): short for short, native in rooms.items()}
         self.here = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._known: dict[int, list[Sighting | None]] = {}
 
     async def start(self) -> None:
         """Come, and stay until `stop`."""
@@ -59,6 +60,12 @@ class Person:
 
     async def _stay(self) -> None:
         raise NotImplementedError
+
+    def _read(self, client: Client) -> Iterator[tuple[Seen, Sighting | None]]:
+        """All that the client saw, and what each is to us. It is asked often: nothing is read twice."""
+        known = self._known.setdefault(id(client), [])
+        known.extend(self._told(seen) for seen in client.seen[len(known) :])
+        return zip(client.seen, known, strict=False)
 
     def _told(self, seen: Seen) -> Sighting | None:
         """A numbered message, or a report of one."""
@@ -128,8 +135,7 @@ class XmppPerson(_Returning):
     def sightings(self) -> Iterator[Sighting]:
         known: set[tuple[str, str]] = set()
         for session in self.sessions:
-            for seen in session.seen:
-                told = self._told(seen)
+            for seen, told in self._read(session):
                 # What she saw before comes again as history when she comes again.
                 if told is None or (seen.history and (seen.id, seen.text) in known):
                     continue
@@ -182,11 +188,11 @@ class IrcPerson(_Returning):
                 before, there[room] = there.get(room), set(found.get(room, set()))
                 if before is None or bool(before) != bool(there[room]):
                     yield Gap(room, gone=not there[room], when=session.seen[0].when if session.seen else 0.0)
-            for seen in session.seen:
+            for seen, told in self._read(session):
                 room = self._short.get(seen.place.lower(), "")
                 if room and (change := self._moved(there[room], seen)) is not None:
                     yield Gap(room, gone=change, when=seen.when)
-                elif (told := self._told(seen)) is not None:
+                elif told is not None:
                     yield told
 
     def _moved(self, there: set[str], seen: Seen) -> bool | None:
@@ -226,7 +232,7 @@ class MatrixPerson(Person):
         return list(self.client.seen)
 
     def sightings(self) -> Iterator[Sighting]:
-        return (told for seen in self.client.seen if (told := self._told(seen)) is not None)
+        return (told for _, told in self._read(self.client) if told is not None)
 
 
 async def settled(condition: Callable[[], bool], within: float) -> bool:
