@@ -86,7 +86,8 @@ def told(core: RecordingCore) -> list[str]:
 def longer_ago(core: RecordingCore, room: str) -> None:
     """As if we had left that much earlier, and nothing had been said since then."""
     for key in (f"{PREFIX}{room}", f"newest {room}"):
-        core.memory[key] = f"{float(core.memory[key]) - AWAY:.3f}"
+        until, *first = core.memory[key].split()
+        core.memory[key] = " ".join([f"{float(until) - AWAY:.3f}", *first])
     core.newest[Place("office", room)] -= AWAY
 
 
@@ -102,7 +103,7 @@ async def test_a_history_that_does_not_reach_back_leaves_a_gap_that_is_said_befo
         await live(ana, room, first, "heard")
     assert gaps(first) == [], "the first time there was nothing to miss"
     longer_ago(first, room)
-    left = float(first.memory[f"{PREFIX}{room}"])
+    left = float(first.memory[f"{PREFIX}{room}"].split()[0])
     began = time.time()
     missed = [f"missed {number}" for number in range(12)]
     await talk(ana, room, missed)
