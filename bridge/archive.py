@@ -1,10 +1,11 @@
 """The archive: what is kept of what crossed, if the operator wants it, for `rialto export`. Off by default."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from bridge.model.address import Address, Place
+from bridge.model.address import Address, Person, Place
+from bridge.model.command import Offer
 from bridge.model.event import Event
 from bridge.model.message import Gap
 from bridge.store import Store, archive
@@ -58,6 +59,28 @@ class Archive:
         """Keep what this person says from now on."""
         await self._store.write(partial(archive.opt_in, owner=owner))
         self._opted_out.discard(owner)
+
+    def command(self) -> tuple[Offer, Callable[[Person, str], Awaitable[str]]]:
+        """What a person tells the bot who does not want to be kept, or does again."""
+        return Offer("archive", "[on|off]", "whether what you say is kept"), self._obey
+
+    async def _obey(self, person: Person, arguments: str) -> str:
+        owner, wish = person.address, arguments.strip().lower()
+        if wish == "off":
+            erased = await self.opt_out(owner)
+            gone = f" Erased from it: {erased} of your messages." if erased else ""
+            return f"Nothing that you say is kept in the bridge's archive from now on.{gone}"
+        if wish == "on":
+            await self.opt_in(owner)
+        elif wish:
+            raise ValueError('say "archive off", "archive on", or "archive" to see what holds')
+        if not self.is_kept(owner):
+            return 'Nothing that you say is kept in the bridge\'s archive. To change that, say "archive on".'
+        if self._keeping.seconds is None:
+            return "The bridge has no archive: nothing that anybody says is kept for longer than it takes to bring it."
+        what = "in its rooms and in private" if self._keeping.private else "in its rooms"
+        days = f"{self._keeping.seconds / 86_400:.0f} days"
+        return f'The bridge keeps what is said {what} for {days}. If you do not want to be kept, say "archive off".'
 
     async def forget(self, now: float) -> int:
         """Erase some of what has been kept for long enough, and say how much; 0 where nothing is left to erase."""

@@ -221,9 +221,6 @@ class Service:
             say=reports.tell,
             written=found.written,
         )
-        commands = Commands(permissions, found, may=talks.may_decide, networks=self._config.networks)
-        for offer, run in presence.watchers.commands():
-            commands.add(offer, run)
         self._breaker = Breaker(time.monotonic, reports.looping)
         router = Router(self._config.rooms, Admission(rules, talks, self._breaker))
         self._archive = Archive(
@@ -276,6 +273,8 @@ class Service:
             return has_rules or talks.may_decide(address)
 
         commands = Commands(permissions, found, may=may_decide, networks=self._config.networks)
+        for offer, run in (*presence.watchers.commands(), self._archive.command()):
+            commands.add(offer, run)
         shared = Shared(
             self._store,
             router,

@@ -11,6 +11,8 @@ from bridge.config import Config, directory
 from bridge.config.mistakes import guess
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from bridge.store.archive import Choice
 
 
@@ -45,7 +47,7 @@ def export(
     from bridge.export.signing import SignatureError, Signer
     from bridge.export.writing import Format, Writer
     from bridge.store import StoreError, archive
-    from bridge.store.reading import reading
+    from bridge.store.looking import look
 
     if form not in {each.value for each in Format}:
         fail(f"--format: write {' or '.join(Format)}, not {form}", Code.USAGE)
@@ -57,21 +59,26 @@ def export(
         signer = None if sign is None or certificate is None else Signer.load(sign, certificate)
     except SignatureError as error:
         fail(str(error), Code.USAGE)
-    try:
-        with reading(found.store) as store:
-            wanted = archive.count(store, choice)
-            if not wanted:
-                fail(_nothing(found))
-            octets = cpim if form == Format.CPIM else line
+    octets = cpim if form == Format.CPIM else line
+
+    def write(store: "Connection") -> int:
+        wanted = archive.count(store, choice)
+        if wanted:
             with Writer(to, Format(form), octets, signer) as writer, steps("writing", wanted) as step:
                 for kept in archive.read(store, choice):
                     writer.add(kept)
                     step(1)
+        return wanted
+
+    try:
+        written = look(found.store, write)
     except FileExistsError:
         fail(f"{to} is there already; name another folder", Code.USAGE)
     except (StoreError, OSError, ValueError) as error:
         fail(f"nothing is exported: {error}")
-    typer.echo(f"{to} is written: {counted(wanted, 'message')}{', signed' if signer else ''}", err=True)
+    if not written:
+        fail(_nothing(found))
+    typer.echo(f"{to} is written: {counted(written, 'message')}{', signed' if signer else ''}", err=True)
 
 
 def _choice(

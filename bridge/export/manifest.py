@@ -1,14 +1,15 @@
 """The manifest of an export: what lies where, octet by octet. It is what is signed, and what is checked against.
 
-``manifest.jsonl`` has one JSON object a line: first the files, each with its length and digest, then the objects, each
-with the octets of its file that it takes. Digests are SHA-256, in hexadecimal.
+``manifest.jsonl`` has one JSON object a line: of each object, the octets of its file that it takes, and their digest;
+behind the objects of a file the file, with its length and digest. Digests are SHA-256, in hexadecimal.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 NAME = "manifest.jsonl"
 SIGNATURE = "manifest.jsonl.p7s"
@@ -22,28 +23,26 @@ class ManifestError(ValueError):
     """The manifest cannot be read. Says why."""
 
 
-class FileLine(BaseModel):
+@dataclass(frozen=True, slots=True)
+class FileLine:
     """One file of the export."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    what: Literal["file"] = "file"
     file: FileName
-    length: int = Field(ge=0)
+    length: Annotated[int, Field(ge=0)]
     sha256: Digest
+    what: Literal["file"] = "file"
 
 
-class ObjectLine(BaseModel):
+@dataclass(frozen=True, slots=True)
+class ObjectLine:
     """One object: the octets `offset` to `offset + length` of its file. `id` is the message's id in Rialto's log."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    what: Literal["object"] = "object"
     file: FileName
-    offset: int = Field(ge=0)
-    length: int = Field(ge=0)
+    offset: Annotated[int, Field(ge=0)]
+    length: Annotated[int, Field(ge=0)]
     sha256: Digest
     id: str
+    what: Literal["object"] = "object"
 
 
 _LINE: TypeAdapter[FileLine | ObjectLine] = TypeAdapter(Annotated[FileLine | ObjectLine, Field(discriminator="what")])
@@ -51,36 +50,33 @@ _LINE: TypeAdapter[FileLine | ObjectLine] = TypeAdapter(Annotated[FileLine | Obj
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an export consists of."""
+    """What an export consists of: its files, each with the objects in it, in the order in which they lie there."""
 
-    files: Sequence[FileLine]
-    objects: Sequence[ObjectLine]
+    files: Mapping[FileLine, Sequence[ObjectLine]]
 
     @classmethod
     def read(cls, data: bytes) -> Self:
         """Raises `ManifestError`."""
-        files: list[FileLine] = []
-        objects: list[ObjectLine] = []
+        files: dict[str, FileLine] = {}
+        objects: defaultdict[str, list[ObjectLine]] = defaultdict(list)
         for number, line in enumerate(data.splitlines(), start=1):
             try:
                 found = _LINE.validate_json(line)
             except ValidationError as error:
-                first = error.errors()[0]
-                raise ManifestError(f"line {number}: {first['msg']}") from error
-            if isinstance(found, FileLine):
-                files.append(found)
-            else:
-                objects.append(found)
-        names = [each.file for each in files]
-        if len(set(names)) != len(names) or any(each.file not in set(names) for each in objects):
-            raise ManifestError("files stand there twice, or objects of files that do not stand there")
-        return cls(files, objects)
+                raise ManifestError(f"line {number}: {error.errors()[0]['msg']}") from error
+            if isinstance(found, ObjectLine):
+                objects[found.file].append(found)
+            elif files.setdefault(found.file, found) is not found:
+                raise ManifestError(f"line {number}: {found.file} stands there already")
+        if astray := objects.keys() - files.keys():
+            raise ManifestError(f"there are objects of {min(astray)}, which is no file of it")
+        return cls({each: sorted(objects[name], key=_offset) for name, each in files.items()})
 
-    def lines(self) -> Iterator[bytes]:
-        """What `read` reads, line by line."""
-        for each in (*self.files, *self.objects):
-            yield each.model_dump_json().encode() + b"\n"
 
-    def of(self, file: str) -> list[ObjectLine]:
-        """The objects of one file, in the order in which they lie there."""
-        return sorted((each for each in self.objects if each.file == file), key=lambda each: each.offset)
+def _offset(line: ObjectLine) -> int:
+    return line.offset
+
+
+def written(line: FileLine | ObjectLine) -> bytes:
+    """The line, as `Manifest.read` reads it."""
+    return _LINE.dump_json(line) + b"\n"

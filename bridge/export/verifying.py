@@ -65,11 +65,11 @@ def check(
             broken.append(Broken(manifest.SIGNATURE, f"the signature does not hold: {error}"))
     elif trusted:
         broken.append(Broken(manifest.NAME, "nobody signed it"))
-    for file in found.files:
-        broken += _file(folder / file.file, file, found.of(file.file), advance)
+    for file, objects in found.files.items():
+        broken += _file(folder / file.file, file, objects, advance)
     known = {manifest.NAME, manifest.SIGNATURE, *(each.file for each in found.files)}
     broken += [Broken(each.name, "is no part of the export") for each in folder.iterdir() if each.name not in known]
-    return Finding(len(found.objects), signed, tuple(broken))
+    return Finding(sum(map(len, found.files.values())), signed, tuple(broken))
 
 
 def _file(path: Path, file: FileLine, objects: Sequence[ObjectLine], advance: Callable[[int], None]) -> list[Broken]:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from bridge.export import manifest
-from bridge.export.manifest import FileLine, Manifest, ObjectLine
+from bridge.export.manifest import FileLine, ObjectLine
 from bridge.export.signing import Signer
 from bridge.store.archive import Kept
 
@@ -37,11 +37,10 @@ class _File:
         self._out: BinaryIO = (folder / name).open("xb")
         self._digest = hashlib.sha256()
         self._length = 0
-        self.objects: list[ObjectLine] = []
         if boundary is not None:
             self._write(f'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="{boundary}"\r\n'.encode())
 
-    def add(self, id_: str, octets: bytes) -> None:
+    def add(self, id_: str, octets: bytes) -> ObjectLine:
         """Append one object."""
         if self._boundary is not None:
             if self._boundary.encode() in octets:
@@ -53,9 +52,9 @@ class _File:
         self._write(octets)
         if self._boundary is None:
             self._write(b"\n")
-        self.objects.append(line)
+        return line
 
-    def close(self) -> FileLine:
+    def end(self) -> FileLine:
         """End the file; it is on the disk."""
         if self._boundary is not None:
             self._write(f"\r\n--{self._boundary}--\r\n".encode())
@@ -69,8 +68,8 @@ class _File:
         self._digest.update(octets)
         self._length += len(octets)
 
-    def abandon(self) -> None:
-        """Close it; nobody will read it."""
+    def close(self) -> None:
+        """Let go of it, ended or not."""
         self._out.close()
 
 
@@ -87,14 +86,14 @@ class Writer:
         self._boundary = f"rialto-{secrets.token_hex(16)}"
         self._file: _File | None = None
         self._day = ""
-        self._files: list[FileLine] = []
-        self._objects: list[ObjectLine] = []
+        self._manifest: BinaryIO | None = None
 
     def __enter__(self) -> Self:
         """Raises `FileExistsError` if there is such a folder or file already, and `OSError` if none can be made."""
         if self._to.exists():
             raise FileExistsError(str(self._to))
         self._folder.mkdir(mode=0o700)
+        self._manifest = (self._folder / manifest.NAME).open("xb")
         return self
 
     def add(self, kept: Kept) -> None:
@@ -105,31 +104,34 @@ class Writer:
             name = f"{day}.{'mime' if self._form is Format.CPIM else 'jsonl'}"
             self._file = _File(self._folder, name, self._boundary if self._form is Format.CPIM else None)
             self._day = day
-        self._file.add(kept.id, self._octets(kept))
+        self._note(self._file.add(kept.id, self._octets(kept)))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if kind is not None:
-            if self._file is not None:
-                self._file.abandon()
-            shutil.rmtree(self._folder)
-            return
         try:
-            self._end_file()
-            self._seal(Manifest(self._files, self._objects).lines())
-            self._folder.rename(self._to)
-        except BaseException:
+            if kind is None:
+                self._end_file()
+                self._seal()
+                self._folder.rename(self._to)
+        finally:
             # Half an export is not to be taken for one.
-            shutil.rmtree(self._folder)
-            raise
+            for each in (self._file, self._manifest):
+                if each is not None:
+                    each.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _note(self, line: FileLine | ObjectLine) -> None:
+        assert self._manifest is not None  # noqa: S101 - it is open as long as the context lasts
+        self._manifest.write(manifest.written(line))
 
     def _end_file(self) -> None:
         if self._file is not None:
-            self._files.append(self._file.close())
-            self._objects += self._file.objects
+            self._note(self._file.end())
             self._file = None
 
-    def _seal(self, lines: Iterable[bytes]) -> None:
-        path = self._folder / manifest.NAME
-        path.write_bytes(b"".join(lines))
+    def _seal(self) -> None:
+        assert self._manifest is not None  # noqa: S101 - as above
+        self._manifest.flush()
+        os.fsync(self._manifest.fileno())
         if self._signer is not None:
-            (self._folder / manifest.SIGNATURE).write_bytes(self._signer.sign(path.read_bytes()))
+            octets = (self._folder / manifest.NAME).read_bytes()
+            (self._folder / manifest.SIGNATURE).write_bytes(self._signer.sign(octets))

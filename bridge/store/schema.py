@@ -20,12 +20,15 @@ def _config() -> Config:
 
 def require_current(connection: Connection) -> None:
     """Raises `StoreError` unless the tables are there, in the form that this version knows."""
-    found = MigrationContext.configure(connection).get_current_revision()
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    scripts = ScriptDirectory.from_config(_config())
+    found = _known(connection, scripts)
     if found is None:
         raise StoreError("store: there is nothing in it yet")
-    if found != newest:
-        raise StoreError(f"store: its schema ({found}) is another than this version of Rialto has ({newest})")
+    if found != scripts.get_current_head():
+        raise StoreError(
+            f"store: its schema ({found}) is older than this version of Rialto's; start Rialto once, which brings it "
+            "up to date"
+        )
 
 
 def migrate(connection: Connection) -> None:
@@ -37,13 +40,6 @@ def migrate(connection: Connection) -> None:
         command.upgrade(config, "head")
     except CommandError as error:
         raise StoreError(f"store: cannot be migrated: {error}") from error
-
-
-def check(connection: Connection) -> None:
-    """See that the tables are of this version's form, and change nothing. Raises `StoreError`."""
-    scripts = ScriptDirectory(str(Path(__file__).parent / "migrations"))
-    if _known(connection, scripts) != scripts.get_current_head():
-        raise StoreError("store: an older version of Rialto wrote it; start this one once, which brings it up to date")
 
 
 def _known(connection: Connection, scripts: ScriptDirectory) -> str | None:

@@ -160,3 +160,29 @@ async def test_what_is_chosen(tmp_path: Path, choice: Choice, wanted: list[str])
     assert texts(await store.read(lambda connection: list(archive.read(connection, choice)))) == wanted
     assert await store.read(partial(archive.count, choice=choice)) == len(wanted)
     await store.close()
+
+
+@pytest.mark.conforms("RFC2779:2.3.6")
+async def test_people_tell_the_bot(tmp_path: Path) -> None:
+    await crossed(tmp_path, Keeping(FOR_LONG), said("before", ANA))
+    store, mine = await opened(tmp_path, Keeping(30 * 86_400, private=True))
+    offer, run = mine.command()
+    assert offer.usage == "archive [on|off]"
+    assert await run(ANA, "") == (
+        "The bridge keeps what is said in its rooms and in private for 30 days. "
+        'If you do not want to be kept, say "archive off".'
+    )
+    off = "Nothing that you say is kept in the bridge's archive from now on. Erased from it: 1 of your messages."
+    assert await run(ANA, " OFF ") == off
+    nothing = 'Nothing that you say is kept in the bridge\'s archive. To change that, say "archive on".'
+    assert await run(ANA, "") == nothing
+    assert "for 30 days" in await run(ANA, "on")
+    with pytest.raises(ValueError, match="archive off"):
+        await run(ANA, "maybe")
+    await store.close()
+
+
+async def test_without_an_archive_people_learn_that(tmp_path: Path) -> None:
+    store, mine = await opened(tmp_path, KEEP_NOTHING)
+    assert "has no archive" in await mine.command()[1](ANA, "")
+    await store.close()

@@ -52,7 +52,7 @@ async def test_who_only_looks_does_not_migrate(tmp_path: Path) -> None:
     store = await opened(tmp_path)
     await store.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '0001'")))
     await store.close()
-    with pytest.raises(StoreError, match="is another than this version"):
+    with pytest.raises(StoreError, match="is older than this version of Rialto"):
         await asyncio.to_thread(look, store_url(tmp_path), keys)
 
 
