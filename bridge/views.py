@@ -26,7 +26,7 @@ def view(presence: Presence, decision: Decision) -> Presence:
     offline.
     """
     if not presence.tuples:
-        return presence
+        return Presence(presence.presentity)
     if decision is Decision.ALLOW and any(each.basic is Basic.OPEN for each in presence.tuples):
         return presence
     return closed(presence.presentity)

@@ -20,7 +20,8 @@ TUPLES = st.builds(
     st.none() | st.floats(0, 2e9),
     st.none() | st.floats(0, 2e9),
 )
-PRESENCES = st.builds(Presence, st.just(KESTREL), st.lists(TUPLES, max_size=3).map(tuple))
+NOTES = st.lists(st.tuples(st.sampled_from(["", "en"]), st.text(max_size=5)), max_size=2).map(tuple)
+PRESENCES = st.builds(Presence, st.just(KESTREL), st.lists(TUPLES, max_size=3).map(tuple), NOTES)
 
 
 def is_open(presence: Presence) -> bool:
@@ -41,6 +42,7 @@ def test_where_nothing_is_known_everybody_is_told_so_and_an_open_one_is_as_it_is
     presence: Presence, decision: Decision
 ) -> None:
     assert view(Presence(KESTREL), decision) == Presence(KESTREL)
+    assert view(Presence(KESTREL, (), presence.notes), decision) == Presence(KESTREL)
     if is_open(presence):
         assert view(presence, Decision.ALLOW) == presence
 
