@@ -118,6 +118,10 @@ class PresenceService:
         """The subscription between these two that runs or waits, if there is one."""
         return self._subscriptions.of(watcher, target)
 
+    def is_watched(self, address: Address) -> bool:
+        """Whether anybody watches them, waits for that, or has lately: they have something to decide."""
+        return any(True for _ in self._subscriptions.to(address))
+
     def online(self, network: str) -> None:
         """The network can be spoken to."""
         self._upstream.online(network)

@@ -268,9 +268,10 @@ class Service:
         stack.push_async_callback(journal.stop)
 
         def may_decide(address: Address) -> bool:
-            # Who has rules may change them, however long ago they were reached: nobody else can.
-            has_rules = bool(permissions.rules_of(address)) and not rules.denies(address)
-            return has_rules or talks.may_decide(address)
+            # Who has rules may change them, however long ago they were reached, and who is watched may decide about it:
+            # nobody else can.
+            concerned = bool(permissions.rules_of(address)) or presence.is_watched(address)
+            return (concerned and not rules.denies(address)) or talks.may_decide(address)
 
         commands = Commands(permissions, found, may=may_decide, networks=self._config.networks)
         for offer, run in (*presence.watchers.commands(), self._archive.command()):

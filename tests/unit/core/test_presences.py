@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import bridge.subscriptions
-from bridge.model.address import Address, Place, PlaceKind
+from bridge.model.address import Address, Person, Place, PlaceKind
 from bridge.model.presence import Activity, Basic, Presence, Tuple
 from bridge.model.result import Failure, Reason
 from bridge.model.rule import Decision, RuleKind
@@ -91,6 +91,11 @@ async def test_the_bot_asks_the_owner_in_private_and_the_store_keeps_it(tmp_path
             found = nets["home"].core.subscription(ANA, KESTREL)
             assert found is not None
             assert found.state.value == "pending"
+            kestrel = Person(KESTREL, "Kestrel")
+            for word in ("pending", "watchers"):
+                told = await libera.core.command(kestrel, word)
+                assert told is not None
+                assert told.startswith("- @ana:example.org, since ")
 
 
 @pytest.mark.conforms("RFC2779:2.2.5")
