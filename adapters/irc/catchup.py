@@ -6,7 +6,6 @@ by its id. Where the history does not reach back as far as we were away, the res
 """
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -92,14 +91,16 @@ class CatchUp:
         put: Callable[[Event | State], None],
         last_seen: Callable[[Place], float | None],
         crashed: Callable[[BaseException], None],
+        now: Callable[[], float],
     ) -> None:
         """`tell` gets what the history holds, `put` what was held. `last_seen` is as `bridge.contract.Core.last_seen`.
-        `crashed` is told of a fault that nobody foresaw."""
+        `crashed` is told of a fault that nobody foresaw. `now` gives seconds since the epoch."""
         self._gaps = gaps
         self._tell = tell
         self._put = put
         self._last_seen = last_seen
         self._crashed = crashed
+        self._now = now
         self._readings: dict[Place, Reading] = {}
 
     def __contains__(self, place: Place) -> bool:
@@ -131,7 +132,7 @@ class CatchUp:
         """Whoever hears the place now cannot ask."""
         if (reading := self._readings.get(place)) is not None:
             reading.halt()
-            self._lost(place, reading, time.time())
+            self._lost(place, reading, self._now())
             self._finish(place, reading)
 
     def drop(self, place: Place) -> None:
@@ -155,7 +156,7 @@ class CatchUp:
         return True
 
     async def _read(self, place: Place, reading: Reading, connection: Connection) -> None:
-        channel, until, known = place.native, time.time(), reading.known
+        channel, until, known = place.native, self._now(), reading.known
         after = max(reading.since - OVERLAP, self._gaps.first(place))
         checked = False
         try:
