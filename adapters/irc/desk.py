@@ -37,7 +37,8 @@ REPEATED_WITHIN: Final = 5.0
 """Seconds that a server may take to begin to repeat what was said."""
 
 RESOLUTION: Final = 1.0
-"""Seconds. Servers cut the times of what they repeat to whole ones."""
+"""Seconds. Servers cut the times of what they repeat to whole ones. So of the very second in which we came first nobody
+can tell what was said before that; what is repeated of it is not taken in."""
 
 PARTNERS: Final = 20
 """Partners in private whom one puppet keeps an eye on. Each is looked for in every line that the puppet throws away."""

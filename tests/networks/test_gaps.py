@@ -17,10 +17,11 @@ from tests.networks.world import Cast, Stage, cast
 async def people(
     prosody: Prosody, ngircd: NgIRCd, new_folder: Callable[[str], Path], unique: str
 ) -> AsyncIterator[Cast]:
-    """Three people in a room, and a Rialto not yet started that minds the shortest gap."""
+    """Three people in a room, and a Rialto not yet started that minds the shortest gap, and whose connections nobody
+    holds while it is away."""
     async with Synapse(new_folder("synapse"), appservice=appservice(path="/home")) as synapse:
         extra = {"libera": {"say_gaps_beyond": 0.0}}
-        stage = Stage(new_folder("rialto"), unique, prosody, synapse, ngircd, extra=extra)
+        stage = Stage(new_folder("rialto"), unique, prosody, synapse, ngircd, extra=extra, keeper=False)
         async with cast(stage) as three:
             yield three
 

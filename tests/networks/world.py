@@ -38,6 +38,7 @@ class Stage:
     rooms: Sequence[str] | None = None
     rules: Mapping[str, Any] = field(default_factory=dict)
     logs: Mapping[str, Any] = field(default_factory=dict)
+    keeper: bool = True
 
     def __post_init__(self) -> None:
         self.rooms = (self.word,) if self.rooms is None else self.rooms
@@ -102,6 +103,7 @@ class Stage:
             "rooms": rooms,
             "rules": dict(self.rules),
             "log": dict(self.logs),
+            "keeper": self.keeper,
         }
 
     def write_config(self) -> Path:

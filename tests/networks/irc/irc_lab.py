@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -118,6 +119,12 @@ async def until(
             raise AssertionError(f"within {within:.0f} s there was no {what}; seen: {seen()}")
         await asyncio.sleep(0.01)
     return result
+
+
+async def next_second() -> None:
+    """Wait until another second has begun: some servers tell the times of what they repeat in whole ones."""
+    now = int(time.time())
+    await until(lambda: int(time.time()) > now, "next second")
 
 
 class Human:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from bridge.demo.servers import InspIRCd
 from bridge.model.event import Event
 from bridge.model.message import Gap, Message
-from tests.networks.irc.irc_lab import ANA, Crowd, RecordingCore, confirmed, member, part, running, until
+from tests.networks.irc.irc_lab import ANA, Crowd, RecordingCore, confirmed, member, next_second, part, running, until
 
 NewInspircd = Callable[..., Awaitable[InspIRCd]]
 
@@ -37,6 +37,7 @@ async def test_what_was_missed_is_taken_in_once_and_no_line_of_ours(new_inspircd
         await confirmed(adapter.send(part(here.place, ANA, "Ana's")))
         await kim.hear("Ana's")
         known = {event.origin for event in core.all(Event)}
+    await next_second()
     began = time.time()
     missed = [f"missed {number}" for number in range(30)]
     for text in missed:

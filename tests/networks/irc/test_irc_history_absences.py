@@ -11,7 +11,18 @@ from bridge.demo.servers import InspIRCd, Prosody, Synapse
 from bridge.model.event import Event, Origin
 from bridge.model.message import Message
 from tests.networks.conftest import appservice
-from tests.networks.irc.irc_lab import ANA, Crowd, Human, RecordingCore, confirmed, member, part, running, until
+from tests.networks.irc.irc_lab import (
+    ANA,
+    Crowd,
+    Human,
+    RecordingCore,
+    confirmed,
+    member,
+    next_second,
+    part,
+    running,
+    until,
+)
 from tests.networks.world import Cast, Stage, cast
 
 NewInspIRCd = Callable[..., Awaitable[InspIRCd]]
@@ -49,6 +60,7 @@ async def test_what_was_said_while_rialto_was_stopped_is_heard_later_and_our_own
         await confirmed(adapter.send(part(here.place, ANA, "said by a puppet")))
         await confirmed(adapter.send(part(here.place, ANA, "said by the bot", Voice.BOT)))
         heard = core.all(Event)[-1].origin
+    await next_second()
     stopped = time.time()
     # Nicks are free while their bearers are away: this is a stranger, who is not to be taken for the puppet.
     stranger = await crowd.connect(server.port, "Ana", "#here")
@@ -80,6 +92,7 @@ async def test_what_was_said_while_the_bot_was_killed_is_heard_when_it_is_back(
     async with running(server.port, here) as (_, core):
         op.say("#here", "before")
         await until(once_is(core, "before"), "line", lambda: core.items)
+        await next_second()
         op.send("KILL rialto :out", *(f"PRIVMSG #here :missed {number}" for number in range(5)))
         await until(lambda: core.onlines == 2, "return", lambda: core.failures)
         op.say("#here", "after")
