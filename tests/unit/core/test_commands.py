@@ -348,3 +348,12 @@ async def test_who_is_denied_or_a_bot_decides_nothing(tmp_path: Path) -> None:
             answer = await nets["libera"].core.command(who, "block *")
             assert answer == "You may not use this bridge, and so there is nothing that I could do for you."
         assert set(nets["libera"].core.commands) >= {"help", "rules", "allow", "forget"}
+
+
+async def test_the_gateway_tells_who_watches_and_who_waits(tmp_path: Path) -> None:
+    nets = with_ana_at_home()
+    async with running(tmp_path, nets):
+        ask = nets["home"].core.command
+        assert set(nets["home"].core.commands) >= {"watchers", "pending", "rules"}
+        assert await ask(ANA, "watchers") == "Nobody watches you, and nobody has looked at you in the last 30 days."
+        assert await ask(ANA, "pending") == "Nobody waits for your permission."
