@@ -225,6 +225,9 @@ class Contacts:
         elif notify.state is SubscriptionState.PENDING:
             if known.hears:
                 self._showing.to(*pair)
+        elif self._core.subscription(notify.watcher, notify.target) is not None:
+            # They have asked anew meanwhile; what comes of that follows, and is not to be taken back by this.
+            await self._keep(replace(known, hears=False))
         else:
             self._asking.discard(pair)
             if notify.event in (SubscriptionEvent.REJECTED, SubscriptionEvent.GIVEUP):

@@ -49,7 +49,9 @@ class Onlooker:
         if wanted.duration == 0:
             assert known is not None
             assert known.id == wanted.subscription_id
-            soon(partial(self.end, *pair, SubscriptionEvent.TIMEOUT))
+            # It is over at once; that it is, is notified after the answer.
+            del self.subscriptions[pair]
+            soon(partial(self._ended, *pair, SubscriptionEvent.TIMEOUT))
         elif self.refusal is not None:
             return Response(wanted.transaction_id, Status.FAILURE, failure=self.refusal)
         else:
@@ -72,8 +74,11 @@ class Onlooker:
     def end(self, watcher: Address, target: Address, event: SubscriptionEvent) -> None:
         """End a subscription, as the core does."""
         if self.subscriptions.pop((watcher, target), None) is not None:
-            self.watches.append((target, watcher, False))
-            self.notifying(Notify(watcher, target, "n", Presence(target), SubscriptionState.TERMINATED, event))
+            self._ended(watcher, target, event)
+
+    def _ended(self, watcher: Address, target: Address, event: SubscriptionEvent) -> None:
+        self.watches.append((target, watcher, False))
+        self.notifying(Notify(watcher, target, "n", Presence(target), SubscriptionState.TERMINATED, event))
 
     def tell_all(self, target: Address | None = None) -> None:
         """Notify all watchers, of that person or of all, as the core does when there is something new."""

@@ -62,6 +62,22 @@ async def test_added_seen_and_removed() -> None:
     assert folk.core.watches == [(KESTREL.address, ME, True), (KESTREL.address, ME, False)]
 
 
+async def test_removed_and_added_again_in_one_breath_they_are_seen() -> None:
+    folk = Folk()
+    folk.core.presences[KESTREL.address] = BUSY
+    async with folk.working():
+        await heard(folk, "subscribe")
+        assert await heard(folk, "unsubscribe", "subscribe") == [
+            (PUPPET, "subscribed", ANA),
+            (FULL, "", ANA),
+            (PUPPET, "subscribe", ANA),
+        ]
+        assert folk.core.memory == {KEY: "[true, true, false]"}
+        folk.core.presences[KESTREL.address] = THERE
+        folk.core.tell_all(KESTREL.address)
+        assert await heard(folk) == [(FULL, "", ANA)], "and stay so"
+
+
 async def test_refused_they_are_not_asked_again_as_long_as_they_are_a_contact() -> None:
     folk = Folk()
     async with folk.working():
