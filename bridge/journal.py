@@ -132,7 +132,11 @@ class Journal:
         self._asking[call] = keep.network, len(items), self._clock()
         try:
             await self._allowance.lend(units)
-            intake = self._work_out(items, keep)
+            try:
+                intake = self._work_out(items, keep)
+            except BaseException:
+                self._allowance.give_back(units)
+                raise
             intake.done.add_done_callback(lambda done: self._allowance.give_back(units))
             self._pending.append(intake)
             self._wake.set()

@@ -205,3 +205,23 @@ async def test_a_network_that_floods_does_not_keep_another_out(tmp_path: Path, m
         assert batches - before <= 3
         assert not flooding.done()
         await flooding
+
+
+async def test_what_cannot_be_worked_out_takes_nothing_away_from_what_may_be_on_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, libera = Loopback(), Loopback()
+    async with running(tmp_path, {"home": home, "libera": libera}) as service:
+        journal = service._journal
+        assert journal is not None
+
+        def broken(place: object) -> int:
+            raise RuntimeError("a fault of ours")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "_number", broken)
+            with pytest.raises(RuntimeError):
+                await home.core.accept(said("one", ANA))
+        assert journal._allowance.lent == 0
+        await home.core.accept(said("two", ANA))
+        await libera.until(lambda: [part.text.text for part in libera.sent] == ["two"])
