@@ -124,8 +124,10 @@ class Permissions:
         Raises `sqlalchemy.exc.SQLAlchemyError` or `bridge.store.StoreError` where they could not be forgotten.
         """
         found = tuple(rule for rule in self.rules_of(owner) if rule.who == who and kind in (None, rule.kind))
+        if found:
+            # All of them or none: in between, they would be forgotten in the store and held here.
+            await self._store.write(partial(rules.remove, gone=found))
         for rule in found:
-            await self._store.write(partial(rules.remove, owner=owner, kind=rule.kind, who=who))
             own = self._own.get(owner, {})
             own.pop((rule.kind, who), None)
             if not own:

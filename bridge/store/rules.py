@@ -1,5 +1,7 @@
 """Queries of the rules that people set for themselves."""
 
+from collections.abc import Iterable
+
 import structlog
 from sqlalchemy import Connection, delete, func, select
 
@@ -38,6 +40,9 @@ def put(connection: Connection, wanted: Rule, most: int) -> bool:
     return True
 
 
-def remove(connection: Connection, owner: Address, kind: RuleKind, who: str) -> None:
-    """Forget a rule, if there is one."""
-    connection.execute(delete(rule).where(rule.c.owner == str(owner), rule.c.kind == kind, rule.c.who == who))
+def remove(connection: Connection, gone: Iterable[Rule]) -> None:
+    """Forget these rules, as far as they are there."""
+    for each in gone:
+        connection.execute(
+            delete(rule).where(rule.c.owner == str(each.owner), rule.c.kind == each.kind, rule.c.who == each.who)
+        )

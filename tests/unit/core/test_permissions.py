@@ -1,8 +1,10 @@
 """What people decided for themselves: how rules combine, that they are kept, and that they hold at once."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from time import process_time
+from typing import TypeVar
 
 import pytest
 import pytest_asyncio
@@ -13,13 +15,16 @@ from bridge.model.address import Address
 from bridge.model.rule import ANONYMOUS, Decision, Rule, RuleKind, combined
 from bridge.permissions import MOST, Effect, Permissions, RuleError
 from bridge.rules import Pattern, Policy
-from bridge.store import Store, rules
+from bridge.store import Store, StoreError, rules
+from bridge.store.database import Operation
 from tests.unit.stores import store_url
 
 ANA, EVE = Address("home", "@ana:example.org"), Address("home", "@eve:evil.example")
 BO, KESTREL = Address("office", "bo@example.org"), Address("libera", "kestrel")
 ACCESS, DELIVERY, VISIBILITY = RuleKind.ACCESS, RuleKind.DELIVERY, RuleKind.VISIBILITY
 BLOCK, CONFIRM, POLITE, ALLOW = Decision.BLOCK, Decision.CONFIRM, Decision.POLITE_BLOCK, Decision.ALLOW
+
+T = TypeVar("T")
 
 PEOPLE = st.sampled_from([ANA, EVE, BO, KESTREL])
 PATTERNS = st.sampled_from(["*", "*@example.org", "@*:example.org", "libera:*", "office:bo@example.org", "*e*", "x*"])
@@ -223,3 +228,34 @@ def test_many_rules_take_no_time_worth_speaking_of() -> None:
         for each in people:
             assert permissions.access(ANA, each) is ALLOW
     assert process_time() - started < 5
+
+
+class Failing(Store):
+    """A store that writes `works` more times."""
+
+    works = 1000
+
+    def write(self, operation: Operation[T]) -> asyncio.Future[T]:
+        if not self.works:
+            raise StoreError("no more")
+        self.works -= 1
+        return super().write(operation)
+
+
+async def test_rules_about_somebody_are_forgotten_all_or_none(tmp_path: Path) -> None:
+    failing = Failing(store_url(tmp_path))
+    await failing.open()
+    permissions, told = Permissions(failing), list[Address]()
+    await permissions.set(access(str(BO), BLOCK))
+    await permissions.set(Rule(ANA, DELIVERY, str(BO), BLOCK))
+    permissions.listen(told.append)
+    failing.works = 0
+    with pytest.raises(StoreError):
+        await permissions.remove(ANA, str(BO))
+    assert (permissions.access(ANA, BO), permissions.delivers(ANA, BO), told) == (BLOCK, False, [])
+    failing.works = 1
+    assert len(await permissions.remove(ANA, str(BO))) == 2
+    assert (permissions.access(ANA, BO), permissions.delivers(ANA, BO), told) == (ALLOW, True, [ANA])
+    failing.works = 1
+    assert await failing.write(rules.known) == []
+    await failing.close()
