@@ -2,11 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
 
 from bridge.contract import Core
 from bridge.inlet import Inlet
 from bridge.model.event import Event, State
 from bridge.model.weight import weight
+
+log = structlog.get_logger(__name__)
+
+DRAINED_WITHIN: Final = 2.0
+"""Seconds that the core has for what waits at a stop."""
 
 
 class Intake:
@@ -48,10 +56,14 @@ class Intake:
             while self._inlet:
                 await self._hand_on()
 
-    async def drain(self) -> None:
-        """Hand on what waits, when `run` has ended."""
-        while self._inlet or self._notes:
-            await self._hand_on()
+    async def drain(self, within: float = DRAINED_WITHIN) -> None:
+        """Hand on what waits, when `run` has ended, in that many seconds at most: the core may take nothing."""
+        try:
+            async with asyncio.timeout(within):
+                while self._inlet or self._notes:
+                    await self._hand_on()
+        except TimeoutError:
+            log.warning("not everything was taken in", network=self._core.network, left=len(self._inlet))
 
     async def _hand_on(self) -> None:
         batch, notes = self._inlet.take(), dict[str, str | None]()
