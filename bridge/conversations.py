@@ -91,10 +91,16 @@ class Conversations:
         return self._is_canonical(address) or self._in_rooms(address)
 
     def may_watch(self, watcher: Address, watched: Address) -> bool:
-        """Whether `watcher` may know of the presence of `watched`: who may write may see."""
+        """Whether `watcher` may ask for the presence of `watched`: who may write may see."""
+        return self.may_still_watch(watcher, watched) and (
+            pair(watcher, watched) in self._open or self.may_use(watcher)
+        )
+
+    def may_still_watch(self, watcher: Address, watched: Address) -> bool:
+        """Whether `watcher`, who once might ask for it, may go on to know of it: who has left the rooms since, may."""
         if watcher.network == watched.network or self._rules.denies(watcher) or self._rules.denies(watched):
             return False
-        return pair(watcher, watched) in self._open or self.may_use(watcher)
+        return pair(watcher, watched) in self._open or self._rules.may_use(watcher, known=True)
 
     def may_use(self, address: Address) -> bool:
         """The access rule, by what is known of the person: in a configured place, at home on an attached server."""

@@ -29,6 +29,9 @@ class Admits(Protocol):
     def may_watch(self, watcher: Address, watched: Address) -> bool:
         """Whether the first may ask for the presence of the second."""
 
+    def may_still_watch(self, watcher: Address, watched: Address) -> bool:
+        """Whether the first, who once might, may go on to know of it."""
+
 
 class PresenceService:
     """Built when the gateway starts. Called on the event loop."""
@@ -50,7 +53,13 @@ class PresenceService:
     ) -> None:
         """`exists`, `denies`: see `Visibility`. `say` something to a person, by the bot; `written`: how people write an
         address; `clock`: seconds since the epoch; `answer_within`: see `Looks`."""
-        visibility = Visibility(permissions, exists=exists, may_watch=admits.may_watch, denies=denies)
+        visibility = Visibility(
+            permissions,
+            exists=exists,
+            may_watch=admits.may_watch,
+            may_still_watch=admits.may_still_watch,
+            denies=denies,
+        )
         self._permissions = permissions
         asking = Asking(permissions, say=say, written=written, clock=clock)
         self._presences = Presences(adapters, denies=denies, decided=self._decided, clock=clock)

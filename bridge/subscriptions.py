@@ -105,7 +105,7 @@ class Subscriptions:
     async def start(self) -> None:
         """Take up what the store has kept, by what is decided now. Pending ones are asked about once more."""
         for each in await self._store.read(subscriptions.known):
-            row = _Row(each, self._visibility.decision(each.watcher, each.target), begun=True)
+            row = _Row(each, self._visibility.kept(each.watcher, each.target), begun=True)
             self._hold(row)
             if each.running:
                 self._upstream.follow(each.target, quiet=True)
@@ -164,12 +164,7 @@ class Subscriptions:
     def ruled(self, person: Address) -> None:
         """Somebody has other rules now: whoever watches them, and whomever they watch, it is decided anew."""
         for row in [*self._targets.get(person, {}).values(), *self._watchers.get(person, {}).values()]:
-            decision = self._visibility.decision(row.what.watcher, row.what.target)
-            if decision is not row.decision:
-                row.decision = decision
-                self._decide(row)
-                if row.what.running:
-                    self._tell(row)
+            self._redecide(row)
 
     def online(self, network: str) -> None:
         """The network can be spoken to: whoever watches from there is told everything anew."""
@@ -271,7 +266,7 @@ class Subscriptions:
         try:
             await self._store.write(partial(subscriptions.put, new=new))
         except BaseException:
-            self._restore(row, former, again=again)
+            self._restore(row, new, former)
             raise
         row.begun = True
         if row.what.state is SubscriptionState.PENDING and not asked:
@@ -286,16 +281,29 @@ class Subscriptions:
         if len(over) >= PER_WATCHER:
             self._drop(min(over, key=lambda row: row.what.changed))
 
-    def _restore(self, row: _Row, former: _Row | None, *, again: bool) -> None:
-        """It could not be kept: all is as it was."""
-        if self._targets.get(row.what.target, {}).get(row.what.watcher) is not row:
+    def _restore(self, row: _Row, new: Subscription, former: _Row | None) -> None:
+        """It could not be kept: all is as it was, unless it was decided otherwise meanwhile."""
+        if self._targets.get(new.target, {}).get(new.watcher) is not row:
             return
-        if not again:
-            self._upstream.unfollow(row.what.target)
+        if row.what is not new:
+            # It has moved on, and that is kept by a word of its own.
+            row.begun = True
+            return
+        if former is None or not former.what.running:
+            self._upstream.unfollow(new.target)
         if former is None:
             self._forget(row)
         else:
             self._hold(former)
+            self._redecide(former)
+
+    def _redecide(self, row: _Row) -> None:
+        decision = self._visibility.decision(row.what.watcher, row.what.target)
+        if decision is not row.decision:
+            row.decision = decision
+            self._decide(row)
+            if row.what.running:
+                self._tell(row)
 
     def _decide(self, row: _Row) -> None:
         """What was decided about the watcher takes effect on one that is kept."""

@@ -30,13 +30,16 @@ class Visibility:
         *,
         exists: Callable[[Address], bool],
         may_watch: Callable[[Address, Address], bool],
+        may_still_watch: Callable[[Address, Address], bool],
         denies: Callable[[Address], bool],
     ) -> None:
         """`exists`: can there be such a person? `may_watch`: does the operator let the first ask for the second?
+        `may_still_watch`: and one who did once, go on to know?
         `denies`: does the operator let nobody know of that person, nor them of anybody?"""
         self._access = access
         self._exists = exists
         self._may_watch = may_watch
+        self._may_still_watch = may_still_watch
         self._denies = denies
 
     def refusal(self, watcher: Address | None, target: Address) -> Failure | None:
@@ -64,6 +67,10 @@ class Visibility:
         if decided is Decision.CONFIRM and (watcher is None or self._access.hides(watcher, target)):
             return Decision.BLOCK
         return decided
+
+    def kept(self, watcher: Address, target: Address) -> Decision:
+        """The same about one whose wish was granted in another run: what the operator wrote may be different now."""
+        return self.decision(watcher, target) if self._may_still_watch(watcher, target) else Decision.BLOCK
 
     def hides(self, watcher: Address, target: Address) -> bool:
         """Whether the target may not know that somebody watches them."""

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 import bridge.lane
 import bridge.lanes
 from bridge.contract import Part, SendError, Voice
-from bridge.conversations import Conversations
+from bridge.conversations import Conversations, pair
 from bridge.delivery import Delivery
 from bridge.model.address import Address, Person, Place, PlaceKind
 from bridge.model.event import HOPS, Event, Joined, Left
@@ -393,3 +393,19 @@ def test_a_message_that_was_not_taken_in_opens_no_conversation() -> None:
     assert talks.route(private("answer", KESTREL, ANA.address)).targets
     talks.keep([])
     assert talks.route(private("answer", KESTREL, ANA.address)).refusal
+
+
+def test_who_left_the_rooms_may_go_on_to_watch_and_who_is_let_in_no_more_may_not() -> None:
+    def talks(rules: Rules, *known: tuple[Address, Address], inside: bool = False) -> Conversations:
+        return Conversations(rules, networks(), in_rooms=lambda address: inside, known=known)
+
+    def may(talks: Conversations) -> tuple[bool, bool]:
+        return talks.may_watch(ANA.address, KESTREL.address), talks.may_still_watch(ANA.address, KESTREL.address)
+
+    assert may(talks(Rules(), inside=True)) == (True, True)
+    assert may(talks(Rules())) == (False, True)
+    elsewhere = Rules(use=(Pattern("*@elsewhere.example"),))
+    assert may(talks(elsewhere, inside=True)) == (False, False)
+    assert may(talks(elsewhere, pair(ANA.address, KESTREL.address))) == (True, True), "who talks with them sees them"
+    assert may(talks(Rules(deny=(Pattern("libera:kestrel"),)), pair(ANA.address, KESTREL.address))) == (False, False)
+    assert not talks(Rules(), inside=True).may_still_watch(ANA.address, Address("home", "bo"))

@@ -14,7 +14,7 @@ from bridge.model.presence import Presence
 from bridge.model.result import Reason, Status
 from bridge.model.rule import Decision, RuleKind
 from bridge.model.subscription import Subscribe, SubscriptionEvent, SubscriptionState
-from bridge.store import Store, subscriptions
+from bridge.store import Store, StoreError, subscriptions
 from bridge.subscriptions import KEPT_FOR, LONGEST, PENDING_FOR
 from bridge.watchers import WatcherInfo
 from tests.unit.core.watching import ANA, BO, CLOSED, CY, DAY, GONE, HERE, KESTREL, TEA, UNKNOWN, Watching, watching
@@ -521,3 +521,48 @@ async def test_who_may_not_use_the_bridge_any_more_loses_what_they_ask_for_again
         assert reason(await watch.subscribe(BO, of="one")) is Reason.FORBIDDEN
         assert watch.service.subscription(BO, KESTREL) is None
         assert reason(await watch.subscribe(ANA, target=Address("libera", "denied"))) is Reason.FORBIDDEN
+
+
+async def test_whom_the_operator_lets_in_no_more_is_not_told_after_a_restart(tmp_path: Path) -> None:
+    """Their wish was kept, and the configuration may be another one since."""
+    async with watching(tmp_path) as watch:
+        for each in (BO, CY):
+            await watch.subscribe(each)
+    async with watching(tmp_path, strangers=(BO,)) as watch:
+        watch.service.heard(HERE)
+        assert [(each.state, each.event) for each in watch.taken(BO)] == [
+            (SubscriptionState.TERMINATED, SubscriptionEvent.REJECTED)
+        ]
+        assert watch.told(CY) == [("active", UNKNOWN), ("active", HERE)]
+        assert watch.service.subscription(BO, KESTREL) is None
+
+
+@pytest.mark.parametrize("before", [False, True])
+async def test_who_is_blocked_while_they_cannot_be_kept_leaves_nobody_followed_or_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    async with watching(tmp_path) as watch:
+        if before:
+            await watch.subscribe(BO, of="one")
+        subscriptions_of = watch.service._subscriptions
+        held, written = asyncio.Event(), subscriptions_of._store.write
+
+        async def failing() -> None:
+            await held.wait()
+            raise StoreError("it is being closed")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(subscriptions_of._store, "write", lambda operation: asyncio.ensure_future(failing()))
+            wanted = Subscribe(BO, KESTREL, None, "one", "trans")
+            asking = asyncio.create_task(watch.service.subscribe(wanted))
+            await asyncio.sleep(0)
+            patch.setattr(subscriptions_of._store, "write", written)
+            await watch.rule("*", Decision.BLOCK)
+            held.set()
+            with pytest.raises(StoreError):
+                await asking
+        assert watch.service.subscription(BO, KESTREL) is None
+        await watch.rule("*", Decision.ALLOW)
+        await watch.subscribe(CY)
+        followed = [wanted for target, wanted in watch.nets["libera"].watched if target == KESTREL]
+        assert followed == [True, False, True]

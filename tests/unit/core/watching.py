@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -38,6 +38,9 @@ class Admits:
 
     def may_watch(self, watcher: Address, watched: Address) -> bool:
         return watcher.network != watched.network and watcher not in self.strangers
+
+    def may_still_watch(self, watcher: Address, watched: Address) -> bool:
+        return self.may_watch(watcher, watched)
 
 
 class Watching:
@@ -93,12 +96,15 @@ class Watching:
 
 
 @asynccontextmanager
-async def watching(folder: Path, now: float = 1e9, answer_within: float = 0.01) -> AsyncIterator[Watching]:
-    """A service over the store in the folder; all networks are online."""
+async def watching(
+    folder: Path, now: float = 1e9, answer_within: float = 0.01, strangers: Iterable[Address] = ()
+) -> AsyncIterator[Watching]:
+    """A service over the store in the folder; all networks are online. `strangers` may ask for nobody."""
     store = Store(store_url(folder))
     await store.open()
     try:
         made = Watching(store, Permissions(store, await store.read(stored_rules.known)), now, answer_within)
+        made.admits.strangers.update(strangers)
         await made.service.start()
         for network in made.nets:
             made.service.online(network)
