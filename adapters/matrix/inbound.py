@@ -280,10 +280,11 @@ def _mentions(content: Mapping[str, Any], scene: Scene) -> tuple[Address, ...]:
 
 
 def _retraction(pdu: Mapping[str, Any], content: Mapping[str, Any]) -> Retraction | str:
-    """Room versions up to 10 name the target beside the content, later ones in it."""
+    """Room versions up to 10 name the target beside the content, later ones in it. Homeservers pass on no redaction
+    that its sender may not make."""
     target = identifier(content.get("redacts")) or identifier(pdu.get("redacts"))
     reason = words(content.get("reason"))
-    return Retraction(target, reason or None) if target else "malformed redaction"
+    return Retraction(target, reason or None, vouched=True) if target else "malformed redaction"
 
 
 def _extensible(content: Mapping[str, Any]) -> str:

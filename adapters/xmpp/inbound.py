@@ -273,7 +273,7 @@ def _retraction(stanza: Element) -> tuple[Retraction, str | None] | None:
         moderated = retract.find(f"{_MODERATE}moderated")
         reason = (retract.findtext(f"{_RETRACT}reason") or "").strip() or None
         moderator = None if moderated is None else ids.resource(moderated.get("by", ""))
-        return Retraction(retract.get("id", ""), reason), moderator
+        return Retraction(retract.get("id", ""), reason, vouched=moderator is not None), moderator
     # XEP-0424 before 0.4 and XEP-0425 before 0.3, which Prosody's community modules still send.
     fasten = stanza.find(_OLD_FASTEN)
     if fasten is None or not fasten.get("id"):
@@ -281,7 +281,7 @@ def _retraction(stanza: Element) -> tuple[Retraction, str | None] | None:
     moderated = fasten.find(_OLD_MODERATED)
     if moderated is not None and moderated.find(_OLD_RETRACT) is not None:
         reason = (moderated.findtext("{urn:xmpp:message-moderate:0}reason") or "").strip() or None
-        return Retraction(fasten.get("id", ""), reason), ids.resource(moderated.get("by", ""))
+        return Retraction(fasten.get("id", ""), reason, vouched=True), ids.resource(moderated.get("by", ""))
     if fasten.find(_OLD_RETRACT) is not None:
         return Retraction(fasten.get("id", "")), None
     return None

@@ -113,10 +113,14 @@ class Reaction:
 
 @dataclass(frozen=True, slots=True)
 class Retraction:
-    """Its sender, or a moderator, takes back the message `target`."""
+    """Its sender, or a moderator, takes back the message `target`.
+
+    `vouched`: the network saw to it that they may. Without, it is for whoever acts on it to see that it is the sender.
+    """
 
     target: str
     reason: str | None = None
+    vouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

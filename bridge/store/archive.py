@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, delete, func, insert, select
+from sqlalchemy import Connection, Select, delete, func, insert, or_, select
 
 from bridge.model.address import Address, AddressError
 from bridge.model.event import Event
-from bridge.model.message import Content, Retraction
+from bridge.model.message import Content, Message, Retraction
+from bridge.model.native import bounded
 from bridge.store import codec
 from bridge.store.tables import archive, unkept
 from bridge.store.upsert import upsert
@@ -46,33 +47,51 @@ class Choice:
 
 
 def keep(connection: Connection, events: Sequence[tuple[Event, str | None]]) -> None:
-    """Keep these events, each with the name of its room. What somebody took back is kept no longer."""
+    """Keep these events, each with the name of its room, but for those of, or in private to, whoever has opted out by
+    now. What somebody took back is kept no longer, nor are its edits."""
+    people = {str(person) for each, _ in events for person in (each.sender.address, each.to) if person is not None}
+    out = set(connection.execute(select(unkept.c.owner).where(unkept.c.owner.in_(people))).scalars()) if people else ()
     rows = [
-        {
-            "event_id": each.id,
-            "network": each.origin.network,
-            "native_id": each.origin.native_id,
-            "place": each.place.native,
-            "room": room,
-            "sender": str(each.sender.address),
-            "sender_name": each.sender.name,
-            "recipient": None if each.to is None else str(each.to),
-            "when": each.when,
-            "content": codec.encode(each.content),
-        }
+        _row(each, room)
         for each, room in events
+        if str(each.sender.address) not in out and (each.to is None or str(each.to) not in out)
     ]
     if rows:
         connection.execute(insert(archive), rows)
     for each, _ in events:
         if isinstance(each.content, Retraction):
-            connection.execute(
-                delete(archive).where(
-                    archive.c.network == each.origin.network,
-                    archive.c.native_id == each.content.target,
-                    archive.c.place == each.place.native,
-                )
-            )
+            _take_back(connection, each, each.content)
+
+
+def _row(event: Event, room: str | None) -> dict[str, Any]:
+    edited = event.content.replaces if isinstance(event.content, Message) else None
+    return {
+        "event_id": event.id,
+        "network": event.origin.network,
+        "native_id": event.origin.native_id,
+        "place": event.place.native,
+        "room": room,
+        "sender": str(event.sender.address),
+        "sender_name": event.sender.name,
+        "recipient": None if event.to is None else str(event.to),
+        "replaces": None if edited is None else bounded(edited),
+        "when": event.when,
+        "content": codec.encode(event.content),
+    }
+
+
+def _take_back(connection: Connection, event: Event, retraction: Retraction) -> None:
+    """By its sender, unless the network vouches that somebody else may: else anybody could erase what others said."""
+    target = bounded(retraction.target)
+    mine = () if retraction.vouched else (archive.c.sender == str(event.sender.address),)
+    connection.execute(
+        delete(archive).where(
+            archive.c.network == event.origin.network,
+            or_(archive.c.native_id == target, archive.c.replaces == target),
+            archive.c.place == event.place.native,
+            *mine,
+        )
+    )
 
 
 def forget(connection: Connection, before: float) -> int:

@@ -216,7 +216,8 @@ token = Table(
 )
 
 # What was said, for as long as the operator wants it kept (`archive.keep`): for `rialto export`, and nothing else.
-# Apart from the journal, whose rows are short-lived. `room` is the configured room's name, NULL for what was private.
+# Apart from the journal, whose rows are short-lived. `room` is the configured room's name, NULL for what was private;
+# `replaces` the native id of what an edit is about.
 archive = Table(
     "archive",
     metadata,
@@ -228,8 +229,10 @@ archive = Table(
     Column("sender", Words, nullable=False),
     Column("sender_name", Words, nullable=False),
     Column("recipient", Words),
+    Column("replaces", Words),
     Column("when", Float, nullable=False, index=True),
     Column("content", LargeBinary, nullable=False),
+    Index("ix_archive_replaces", "network", "replaces"),
     Index("ix_archive_native", "network", "native_id"),
     Index("ix_archive_sender", "sender"),
 )

@@ -44,7 +44,7 @@ async def test_both_directions(home: Home, new_user: NewUser, unique: str, versi
         )
         await core.said(Reaction(event_id, "👍"))
         await ana.ask("PUT", "rooms", room_id, "redact", event_id, "r1", body={"reason": "typo"})
-        await core.said(Retraction(event_id, "typo"))
+        await core.said(Retraction(event_id, "typo", vouched=True))
         await ana.send(room_id, "m.room.encrypted", {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x"})
         assert (await core.said(Opaque("an encrypted message"))).protection is Protection.END_TO_END
 

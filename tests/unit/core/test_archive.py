@@ -9,7 +9,7 @@ import pytest
 from bridge.archive import KEEP_NOTHING, Archive, Keeping
 from bridge.model.address import Place
 from bridge.model.event import Event
-from bridge.model.message import Gap, Message, Retraction
+from bridge.model.message import Gap, Message, Retraction, Text
 from bridge.rules import Pattern, Rules
 from bridge.store import Store, archive
 from bridge.store.archive import Choice, Kept
@@ -92,6 +92,33 @@ async def test_what_somebody_takes_back_is_kept_no_longer(tmp_path: Path) -> Non
     found = await crossed(tmp_path, Keeping(FOR_LONG), said("hi", ANA, native_id="$1"), said("ho", ANA), back)
     assert texts(found) == ["ho"]
     assert [each.content for each in found if isinstance(each.content, Retraction)] == [Retraction("$1")]
+
+
+async def test_nobody_takes_back_what_another_said_unless_the_network_vouches_for_it(tmp_path: Path) -> None:
+    said_by_ana = said("hi", ANA, native_id="$1")
+    false = replace(said("", BO, native_id="$2"), content=Retraction("$1"))
+    assert texts(await crossed(tmp_path, Keeping(FOR_LONG), said_by_ana, false)) == ["hi"]
+    moderation = replace(said("", BO, native_id="$3"), content=Retraction("$1", vouched=True))
+    assert texts(await crossed(tmp_path, Keeping(FOR_LONG), moderation)) == []
+
+
+async def test_with_a_message_its_edits_are_taken_back(tmp_path: Path) -> None:
+    first = said("hi", ANA, native_id="$1")
+    edit = replace(said("", ANA, native_id="$2"), content=Message(Text("hi, my password is x"), replaces="$1"))
+    false = replace(said("", BO, native_id="$3"), content=Message(Text("Ana lies"), replaces="$1"))
+    back = replace(said("", ANA, native_id="$4"), content=Retraction("$1"))
+    assert texts(await crossed(tmp_path, Keeping(FOR_LONG), first, edit, false, back)) == ["Ana lies"]
+
+
+async def test_what_was_on_its_way_when_somebody_opted_out_is_not_kept(tmp_path: Path) -> None:
+    store, mine = await opened(tmp_path, Keeping(FOR_LONG, private=True))
+    by_her, to_her = said("hi", ANA), private("psst", BO, ANA.address)
+    on_the_way = mine.keeps([replace(each, id=f"{number:026}") for number, each in enumerate((by_her, to_her))])
+    assert len(on_the_way) == 2
+    await mine.opt_out(ANA.address)
+    await store.write(partial(archive.keep, events=on_the_way))
+    await store.close()
+    assert await kept(tmp_path) == []
 
 
 async def opened(folder: Path, keeping: Keeping = Keeping(FOR_LONG)) -> tuple[Store, Archive]:  # noqa: B008 - it is frozen

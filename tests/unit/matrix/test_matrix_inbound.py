@@ -117,7 +117,7 @@ POLL = {"question": {"m.text": [{"body": "Tea?"}]}, "answers": []}
             {"m.relates_to": {"rel_type": "m.annotation", "event_id": "$before", "key": "👍"}},
             Reaction("$before", "👍"),
         ),
-        ("m.room.redaction", {"redacts": "$before", "reason": "typo"}, Retraction("$before", "typo")),
+        ("m.room.redaction", {"redacts": "$before", "reason": "typo"}, Retraction("$before", "typo", vouched=True)),
         ("m.poll.start", {"m.poll": POLL, "m.text": [{"body": "Tea? 1. yes"}]}, Opaque("a poll", Text("Tea?"))),
         ("org.matrix.msc3381.poll.start", {"org.matrix.msc3381.poll.start": {}}, Opaque("a poll")),
         ("m.call.invite", {"call_id": "1"}, Opaque("an invitation to a call")),
@@ -133,7 +133,7 @@ def test_what_is_said(kind: str, content: Any, said: Content) -> None:
 def test_a_redaction_of_older_room_versions() -> None:
     (event,) = message_event(pdu("m.room.redaction", {}, redacts="$before"), scene()).items
     assert isinstance(event, Event)
-    assert event.content == Retraction("$before")
+    assert event.content == Retraction("$before", vouched=True)
 
 
 def test_what_is_encrypted_is_told() -> None:

@@ -147,14 +147,14 @@ def test_moderation_by_the_room_itself() -> None:
         " xmlns='urn:xmpp:message-moderate:1'/><reason>spam</reason></retract>"
     )
     line = read_line(message(inner, nick=""), ROOM)
-    assert (line.content, line.moderator) == (Retraction("s1", "spam"), "macbeth")
+    assert (line.content, line.moderator) == (Retraction("s1", "spam", vouched=True), "macbeth")
     old = (
         "<apply-to id='s1' xmlns='urn:xmpp:fasten:0'><moderated by='coven@chat.shakespeare.lit/macbeth'"
         " xmlns='urn:xmpp:message-moderate:0'><retract xmlns='urn:xmpp:message-retract:0'/><reason>spam</reason>"
         "</moderated></apply-to>"
     )
     line = read_line(message(old, nick=""), ROOM)
-    assert (line.content, line.moderator) == (Retraction("s1", "spam"), "macbeth")
+    assert (line.content, line.moderator) == (Retraction("s1", "spam", vouched=True), "macbeth")
 
 
 def test_ids_and_times_only_by_the_room() -> None:

@@ -418,7 +418,7 @@ async def test_edits_reactions_and_retractions_name_lines_as_we_do() -> None:
         ("s4/-A", Reaction("s1", "A", withdrawn=True)),
         ("s4/+C", Reaction("s1", "C")),
         ("s5", Retraction("s2")),
-        ("s6", Retraction("s0")),
+        ("s6", Retraction("s0", vouched=True)),
     ]
     assert events[-1].sender == ANA
 

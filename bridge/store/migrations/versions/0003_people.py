@@ -58,11 +58,13 @@ def upgrade() -> None:
         sa.Column("sender", sa.String(), nullable=False),
         sa.Column("sender_name", sa.String(), nullable=False),
         sa.Column("recipient", sa.String()),
+        sa.Column("replaces", sa.String()),
         sa.Column("when", sa.Float(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("event_id"),
     )
     op.create_index("ix_archive_when", "archive", ["when"])
+    op.create_index("ix_archive_replaces", "archive", ["network", "replaces"])
     op.create_index("ix_archive_native", "archive", ["network", "native_id"])
     op.create_index("ix_archive_sender", "archive", ["sender"])
     op.create_table(
