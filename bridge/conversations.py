@@ -104,7 +104,12 @@ class Conversations:
 
     def may_use(self, address: Address) -> bool:
         """The access rule, by what is known of the person: in a configured place, at home on an attached server."""
-        return self._rules.may_use(address, known=self._at_home(address) or self._in_rooms(address))
+        return self._rules.may_use(address, known=self.at_home(address) or self._in_rooms(address))
+
+    def at_home(self, address: Address) -> bool:
+        """Whether the person belongs to an attached server itself, or to an attached IRC network."""
+        adapter = self._adapters.get(address.network)
+        return adapter is not None and isinstance(adapter, Direct) and adapter.at_home(address)
 
     def _refusal(self, who: Address, to: Address) -> Failure | None:
         if to.network == who.network or not self.exists(to):
@@ -149,7 +154,3 @@ class Conversations:
             Reason.POLICY_VIOLATION,
             f"you started {limit} conversations within an hour, which is the limit; write again in {minutes} minutes",
         )
-
-    def _at_home(self, address: Address) -> bool:
-        adapter = self._adapters.get(address.network)
-        return adapter is not None and isinstance(adapter, Direct) and adapter.at_home(address)

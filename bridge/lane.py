@@ -405,7 +405,7 @@ class Lane:
         if state in (State.CONFIRMED, State.UNCERTAIN):
             self._failures = 0
             self.retrying = None
-        self._outcomes.note(partial(deliveries.end, each=delivery, state=state, now=now, failure=failure))
+        self._outcomes.end(delivery, state, now, failure)
         self._counts.ended.labels(self.place.network, state.value).inc()
         self._counts.latency.labels(self.place.network).observe(max(0.0, now - minted_at(delivery.event.id)))
         log.info(

@@ -16,7 +16,7 @@ from bridge.delivery import Delivery, State, parse_part_id, tag
 from bridge.lane import Lane
 from bridge.model.address import Address, Place, PlaceKind
 from bridge.model.result import Failure, Reason, Receipt
-from bridge.outcomes import Outcomes
+from bridge.outcomes import Ended, Outcomes
 from bridge.speakers import Meetings, Speakers
 from bridge.store import Store, deliveries
 from bridge.store.deliveries import Piece
@@ -40,15 +40,17 @@ class Lanes:
         counts: Counts,
         *,
         failed: Callable[[Delivery, Failure], None],
+        ended: Ended = lambda delivery, state: None,
         denies: Callable[[Address], bool] = lambda address: False,
         delivers: Callable[[Address, Address], bool] = lambda owner, sender: True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`failed` is called for each delivery that will not be brought; `denies` is the rule about people,
-        `delivers` whether the first takes what the second writes to them in private."""
+        """`failed` is called for each delivery that will not be brought, after `ended`, which is called for each that
+        has ended; `denies` is the rule about people, `delivers` whether the first takes what the second writes to them
+        in private."""
         self._adapters = adapters
         self._store = store
-        self._outcomes = Outcomes(store)
+        self._outcomes = Outcomes(store, ended)
         self._counts = counts
         self._failed = failed
         self._clock = clock

@@ -21,6 +21,7 @@ from bridge.model.event import Event, Origin
 from bridge.model.message import Gap
 from bridge.model.result import Failure
 from bridge.store import Store, StoreError, deliveries
+from bridge.submissions import is_submitted
 from bridge.tasks import cancel, spawn
 
 log = structlog.get_logger(__name__)
@@ -122,10 +123,13 @@ class Reports:
             partial(self._mark, event.id, delivery.place),
         )
 
+    def known(self, delivery: Delivery) -> None:
+        """A delivery will not be brought, and who said it knows already."""
+        self._mark(delivery.event.id, delivery.place)
+
     def refused(self, event: Event, failure: Failure) -> None:
         """A rule forbids the event: tell who said it."""
-        about, text = event.origin.native_id, f"Not delivered: {failure.text}."
-        self._tell_limited(Notice(event.place, event.sender, text, about, event.to, failure))
+        self._tell_limited(_notice(event.place, event.sender, "Not delivered", event.origin, event.to, failure))
 
     def looping(self, looping: Looping) -> None:
         """Messages go in circles: tell those who can do something about it."""
@@ -207,8 +211,16 @@ def _log_failure(done: asyncio.Future[None]) -> None:
 
 
 def _not_delivered(said_in: Place, sender: Person, origin: Origin, place: Place, failure: Failure) -> Notice:
-    text = f"Not delivered to {place.native} on {place.network}: {failure.text}."
+    what = f"Not delivered to {place.native} on {place.network}"
     to = Address(place.network, place.native) if place.kind is PlaceKind.USER else None
+    return _notice(said_in, sender, what, origin, to, failure)
+
+
+def _notice(said_in: Place, sender: Person, what: str, origin: Origin, to: Address | None, failure: Failure) -> Notice:
+    text = f"{what}: {failure.text}."
+    if is_submitted(origin):
+        # What a program wrote is nowhere on the sender's network, where an answer to it could be seen.
+        return Notice(said_in, sender, text, failure=failure)
     return Notice(said_in, sender, text, origin.native_id, to, failure)
 
 

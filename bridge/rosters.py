@@ -68,6 +68,11 @@ class Rosters:
         """Whether the person is in any place."""
         return any(address in people for place, people in self._people.items() if place.network == address.network)
 
+    def name_of(self, address: Address) -> str | None:
+        """By what name the person is in any place; None if they are in none."""
+        found = (people.get(address) for place, people in self._people.items() if place.network == address.network)
+        return next(filter(None, found), None)
+
     def people(self, place: Place) -> Mapping[Address, str]:
         """Who is there, and by what name."""
         return self._people.get(place, {})

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import structlog
+from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge import lag
@@ -19,18 +20,21 @@ from bridge.archive import Archive
 from bridge.breaker import Breaker
 from bridge.changes import Changes
 from bridge.commands import Commands
-from bridge.config import Config, directory, names
+from bridge.config import Config, Listen, directory, names
 from bridge.contract import Adapter, Routed, StartError
 from bridge.conversations import Conversations
 from bridge.counts import Counts
 from bridge.delivery import Delivery
 from bridge.doubles import Doubles
 from bridge.host import Host, Shared
-from bridge.journal import Journal
+from bridge.inboxes import Inboxes
+from bridge.journal import Journal, Keep
 from bridge.keeper.client import KeeperClient
 from bridge.lanes import Lanes
-from bridge.model.address import Address, Place
+from bridge.model.address import Address, Place, local_part
+from bridge.model.event import Event
 from bridge.model.result import Failure
+from bridge.names import Kind
 from bridge.permissions import Permissions
 from bridge.presence_service import PresenceService
 from bridge.reconcile import Reconciler
@@ -39,11 +43,15 @@ from bridge.rosters import Rosters
 from bridge.router import Router
 from bridge.store import Store, StoreError, archive, conversations, events, states, story
 from bridge.store import rules as stored_rules
+from bridge.store import tokens as stored_tokens
+from bridge.submissions import RESULT_WITHIN, Submissions
 from bridge.supervisor import Supervisor
 from bridge.tasks import cancel, spawn
+from bridge.tokens import OFFER, Tokens
 from bridge.topics import Topics
-from bridge.web.app import build
+from bridge.web.app import build, public
 from bridge.web.door import Door
+from bridge.web.programs import Programs
 
 log = structlog.get_logger(__name__)
 
@@ -184,17 +192,32 @@ class Service:
         rules = self._config.rules
         permissions = Permissions(self._store, await self._store.read(stored_rules.known), rules.people)
 
+        submissions = Submissions(
+            self._store,
+            route=lambda event: router.route(event),
+            accept=lambda event: journal.accept([event], Keep(event.origin.network)),
+            within=RESULT_WITHIN,
+        )
+
         def failed(delivery: Delivery, failure: Failure) -> None:
             self._failures.append(
                 {"id": delivery.event.id, "place": str(delivery.place), "when": time.time(), "why": str(failure)}
             )
-            reports.failed(delivery, failure)
+            if submissions.failed(delivery, failure):
+                reports.known(delivery)
+            else:
+                reports.failed(delivery, failure)
+
+        def refused(event: Event, failure: Failure) -> None:
+            if not submissions.refused(event, failure):
+                reports.refused(event, failure)
 
         lanes = Lanes(
             self._adapters,
             self._store,
             self._counts,
             failed=failed,
+            ended=submissions.ended,
             denies=rules.denies,
             delivers=permissions.delivers,
         )
@@ -253,7 +276,7 @@ class Service:
             number=lanes.number,
             deliver=deliver,
             apply=changes.apply,
-            refuse=reports.refused,
+            refuse=refused,
             last_seen=await self._store.read(partial(events.last_seen, places=places)),
             archive=self._archive.keeps,
         )
@@ -274,7 +297,13 @@ class Service:
             return (concerned and not rules.denies(address)) or talks.may_decide(address)
 
         commands = Commands(permissions, found, may=may_decide, networks=self._config.networks)
-        for offer, run in (*presence.watchers.commands(), self._archive.command()):
+        tokens = Tokens(
+            self._store,
+            await self._store.read(stored_tokens.known),
+            may_use=talks.may_use,
+            in_clear=lambda network: self._config.networks[network].kind == Kind.IRC,
+        )
+        for offer, run in (*presence.watchers.commands(), self._archive.command(), (OFFER, tokens.command)):
             commands.add(offer, run)
         shared = Shared(
             self._store,
@@ -290,6 +319,14 @@ class Service:
             found,
             doubles,
             commands,
+        )
+        programs = Programs(
+            tokens,
+            Inboxes(found, self._config.networks, exists=talks.exists, at_home=talks.at_home),
+            presence,
+            submissions,
+            talks.may_use,
+            name_of=lambda address: rosters.name_of(address) or local_part(address),
         )
         memories = await self._store.read(states.memories)
 
@@ -312,7 +349,7 @@ class Service:
         stack.push_async_callback(reconciler.stop)
         await lanes.start(places, reconciler)
         stack.push_async_callback(lanes.stop)
-        await self._listen(stack)
+        await self._listen(stack, programs)
         started: list[Supervisor] = []
         stack.push_async_callback(self._stop_adapters, started)
         for name, supervisor in self._supervisors.items():
@@ -338,21 +375,16 @@ class Service:
                     f"and every name on the other networks depends on it; put 'default: true' under networks.{owner}"
                 )
 
-    async def _listen(self, stack: AsyncExitStack) -> None:
-        listen = self._config.http.listen
-        token = self._config.http.admin_token
-        app = build(self._adapters, self._counts.registry, self, token.get_secret_value() if token else None)
-        door = Door(app, shutdown_timeout=2.0)
-        stack.push_async_callback(door.close)
-        try:
-            await door.open(listen.host, listen.port)
-        except OSError as error:
-            raise StartError(
-                f"http.listen: cannot listen on {listen}: {error.strerror or error}; "
-                "is another Rialto running? Otherwise write another port"
-            ) from error
+    async def _listen(self, stack: AsyncExitStack, programs: Programs) -> None:
+        http = self._config.http
+        token = http.admin_token
+        app = build(self._adapters, self._counts.registry, self, token.get_secret_value() if token else None, programs)
+        await _open(stack, "http.listen", http.listen, app)
+        if http.public_listen is not None:
+            await _open(stack, "http.public_listen", http.public_listen, public(programs))
         routed = sorted(name for name, adapter in self._adapters.items() if isinstance(adapter, Routed))
-        log.info("listening", address=str(listen), networks=routed)
+        public_address = http.public_listen and str(http.public_listen)
+        log.info("listening", address=str(http.listen), public=public_address, networks=routed)
 
     async def _drain(self) -> None:
         """Send nothing more, and let what is being sent arrive; what waits, or comes in, is there at the next start."""
@@ -389,3 +421,15 @@ class Service:
             except SQLAlchemyError:
                 log.exception("no more could be erased")
             await asyncio.sleep(RETENTION_EVERY)
+
+
+async def _open(stack: AsyncExitStack, key: str, listen: Listen, app: web.Application) -> None:
+    door = Door(app, shutdown_timeout=2.0)
+    stack.push_async_callback(door.close)
+    try:
+        await door.open(listen.host, listen.port)
+    except OSError as error:
+        raise StartError(
+            f"{key}: cannot listen on {listen}: {error.strerror or error}; "
+            "is another Rialto running? Otherwise write another port"
+        ) from error

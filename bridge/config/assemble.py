@@ -34,7 +34,7 @@ _UNIQUE: Mapping[str, Mapping[str, str]] = {
 """Keys that no two networks of a kind may share, and why."""
 
 
-_PATHS = frozenset({"api", "dashboard", "healthz", "media", "metrics", "readyz"})
+_PATHS = frozenset({"api", "dashboard", "healthz", "im", "media", "metrics", "presence", "readyz"})
 """Names that no network may have: its part of the HTTP server lies below its name, and these are the server's own."""
 
 

@@ -32,7 +32,6 @@ FEDERATED = frozenset({Kind.XMPP, Kind.MATRIX})
 """The kinds whose people have a domain, so that one network of the kind owns the bare domains (design section 5)."""
 
 NOT_YET: Mapping[tuple[str, ...], str] = {
-    ("http", "public_listen"): "a second listener is not supported yet; leave the key out",
     ("networks", "*", "default"): "only networks of the kinds matrix and xmpp own bare domains; leave the key out",
 }
 """Keys that are known, but would do nothing where they stand; ``*`` is any name."""
@@ -53,11 +52,17 @@ def _token(value: SecretStr) -> SecretStr:
 
 
 class Http(Strict):
-    """The one HTTP server: Matrix pushes, the API that `rialto status` asks, and the metrics."""
+    """The HTTP server: Matrix pushes, the API that `rialto status` asks, the metrics, and what programs may ask for
+    people (docs/http.md)."""
 
     listen: ListenOn = Field(
         default=Listen("127.0.0.1", 29330),
         description="Where Rialto listens. The homeserver must be able to reach it, and nobody else needs to.",
+    )
+    public_listen: ListenOn | None = Field(
+        default=None,
+        description="Where Rialto listens besides, for people's programs: only `/presence` and `/im` are there. It has "
+        "no TLS: put a proxy before it.",
     )
     public_url: PublicUrl | None = Field(
         default=None,

@@ -67,6 +67,11 @@ class Address:
         return cls(network, native)
 
 
+def local_part(address: Address) -> str:
+    """What somebody is called whose name nobody has said: the id without its domain."""
+    return re.split("[@:/]", address.native.removeprefix("@"), maxsplit=1)[0] or address.native
+
+
 class PlaceKind(StrEnum):
     """What a place is: a room many read, or a conversation with one user."""
 

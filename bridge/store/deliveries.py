@@ -47,6 +47,15 @@ class Untold:
     failure: Failure
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How far a private message is, by the place it was for. `failure` is why it failed, where it did."""
+
+    place: Place
+    state: State
+    failure: Failure | None = None
+
+
 def waiting(connection: Connection, place: Place, after: int, most: int, now: float | None = None) -> list[Delivery]:
     """The open deliveries of a place with a number above `after`, in order, at most `most`; all there are, if fewer.
 
@@ -204,6 +213,19 @@ def untold(connection: Connection, since: float) -> list[Untold]:
         )
         for row in rows
     ]
+
+
+def ending(connection: Connection, origin: Origin) -> Ending | None:
+    """What became of the private message that was said there; None if it was never taken in, or went nowhere."""
+    row = connection.execute(
+        select(delivery)
+        .join(event, event.c.id == delivery.c.event_id)
+        .where(event.c.network == origin.network, event.c.native_id == origin.native_id)
+    ).first()
+    if row is None:
+        return None
+    failure = Failure(Reason(row.reason), row.text or "") if row.reason else None
+    return Ending(Place(row.network, row.place, PlaceKind(row.place_kind)), State(row.state), failure)
 
 
 def _end(

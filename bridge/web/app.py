@@ -1,4 +1,5 @@
-"""The application: adapters' routes below their networks' names, health, metrics, and the API for `rialto status`."""
+"""The application: adapters' routes below their networks' names, health, metrics, the API for `rialto status`, and what
+programs may ask for people; and a smaller one, with the last of these alone."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,13 +10,18 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from bridge.contract import Adapter, Routed
+from bridge.web import messages, presence
 from bridge.web.bearer import NoTokenError, authorised
+from bridge.web.programs import Programs, RefusedError
 
 LONGEST_ID = 1000
 """Characters of the id of a message; a Matrix event id has at most 255 bytes."""
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of a request's body, before any adapter looks at it. Adapters set lower limits of their own."""
+
+
+Answer = Callable[[Programs, web.Request], Awaitable[web.StreamResponse]]
 
 
 class Gateway(Protocol):
@@ -32,9 +38,13 @@ class Gateway(Protocol):
 
 
 def build(
-    adapters: Mapping[str, Adapter], registry: CollectorRegistry, gateway: Gateway, admin_token: str | None
+    adapters: Mapping[str, Adapter],
+    registry: CollectorRegistry,
+    gateway: Gateway,
+    admin_token: str | None,
+    programs: Programs,
 ) -> web.Application:
-    """Without an `admin_token`, what lies below ``/api/`` answers 403 to everybody."""
+    """All there is. Without an `admin_token`, what lies below ``/api/`` answers 403 to everybody."""
     app = web.Application(client_max_size=MOST_BYTES)
 
     async def health(_: web.Request) -> web.Response:
@@ -75,10 +85,35 @@ def build(
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/api/status", show_status)
     app.router.add_get("/api/messages", show_story)
+    _add(app, programs)
     for network, adapter in adapters.items():
         if isinstance(adapter, Routed):
             app.router.add_route("*", f"/{network}/{{tail:.*}}", _to(adapter))
     return app
+
+
+def public(programs: Programs) -> web.Application:
+    """What programs may ask for people, and nothing else."""
+    app = web.Application(client_max_size=messages.LARGEST)
+    _add(app, programs)
+    return app
+
+
+def _add(app: web.Application, programs: Programs) -> None:
+    """The routes for programs. HEAD is answered as GET is, without the body."""
+
+    def answering(answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            try:
+                return await answer(programs, request)
+            except RefusedError as refused:
+                return refused.answer
+
+        return handle
+
+    app.router.add_get("/presence/{uri:[^/]+}", answering(presence.show_presence))
+    app.router.add_get("/presence/{uri:[^/]+}/watchers", answering(presence.show_watchers))
+    app.router.add_post("/im/{uri:[^/]+}", answering(messages.take))
 
 
 def _to(adapter: Routed) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -10,7 +10,17 @@ import pytest
 
 from bridge.config import Log
 from bridge.log import set_up
-from tests.security.fortress import ADMIN_TOKEN, HS_TOKEN, PUSH, fortress
+from tests.security.fortress import (
+    ADMIN_TOKEN,
+    BO,
+    HS_TOKEN,
+    OF_KESTREL,
+    PROGRAMS_TOKEN,
+    PUSH,
+    TO_KESTREL,
+    fortress,
+)
+from tests.web.asking import written
 
 FORGED = [
     (),
@@ -69,6 +79,34 @@ async def test_no_administrator(headers: tuple[str, ...]) -> None:
         assert await standing.ask("GET", "/api/status", token=ADMIN_TOKEN) == 200
 
 
+@pytest.mark.parametrize(
+    "headers", [tuple(line.replace(HS_TOKEN, PROGRAMS_TOKEN) for line in header) for header in FORGED]
+)
+async def test_no_program(headers: tuple[str, ...]) -> None:
+    async with fortress() as standing:
+        for method, target in (
+            ("GET", OF_KESTREL),
+            ("HEAD", OF_KESTREL),
+            ("GET", f"{OF_KESTREL}/watchers"),
+            ("GET", f"{OF_KESTREL}?access_token={PROGRAMS_TOKEN}"),
+            ("POST", TO_KESTREL),
+            ("POST", f"{TO_KESTREL}?access_token={PROGRAMS_TOKEN}"),
+        ):
+            body = written(by=BO) if method == "POST" else b""
+            status = await standing.ask(method, target, "Content-Type: message/cpim", *headers, body=body)
+            assert status == 401, (method, target)
+        assert not standing.hall.taken
+
+
+async def test_a_program_is_no_homeserver_and_no_administrator() -> None:
+    async with fortress() as standing:
+        assert await standing.ask("PUT", PUSH, token=PROGRAMS_TOKEN, body=b'{"events": []}') == 403
+        assert await standing.ask("GET", "/api/status", token=PROGRAMS_TOKEN) == 403
+        for token in (HS_TOKEN, ADMIN_TOKEN):
+            assert await standing.ask("GET", OF_KESTREL, token=token) == 401
+        assert standing.matrix.untouched
+
+
 async def test_comparing_takes_as_long_wherever_they_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are compared whole, by the one function of the standard library that is made for it."""
     compared, real = list[tuple[bytes, bytes]](), hmac.compare_digest
@@ -99,6 +137,15 @@ async def test_no_token_reaches_a_log() -> None:
             head += "Content-Length: 2\r\n\r\n{}"
             status, _ = await standing.send(head.encode())
             assert status in (400, 403)
+            for method, target in (("GET", OF_KESTREL), ("POST", TO_KESTREL)):
+                head = f"{method} {target}?access_token={secret} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                head += f"{line}\r\n\r\n"
+                status, _ = await standing.send(head.encode())
+                assert status in (400, 401)
+        issued = await standing.hall.programs.tokens.issue(BO)
+        assert await standing.ask("GET", OF_KESTREL, token=issued) == 200
+        object_ = written(by=BO, more="imdn.Message-ID: SENT-BY-SOMEBODY")
+        assert await standing.ask("POST", TO_KESTREL, "Content-Type: message/cpim", token=issued, body=object_) == 202
     assert "wrong hs_token" in out.getvalue()
-    for told in (secret, HS_TOKEN, ADMIN_TOKEN):
+    for told in (secret, issued, HS_TOKEN, ADMIN_TOKEN, PROGRAMS_TOKEN):
         assert told not in out.getvalue()

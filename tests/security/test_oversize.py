@@ -15,10 +15,12 @@ from adapters.xmpp.stream import Account, Stream
 from adapters.xmpp.wire import RECEIVED_BYTES
 from bridge.contract import SendError
 from bridge.model.message import Text
-from tests.security.fortress import HS_TOKEN, PUSH, WITHIN, fortress
+from bridge.web.messages import LARGEST
+from tests.security.fortress import BO, HS_TOKEN, PROGRAMS_TOKEN, PUSH, TO_KESTREL, WITHIN, fortress
 from tests.unit.irc.test_irc_hostile import ready
 from tests.unit.xmpp.muc import BOT, DOMAIN
 from tests.unit.xmpp.test_xmpp_stream import HEADER, Ear, Wire, connected
+from tests.web.asking import written
 
 # HTTP
 
@@ -43,13 +45,34 @@ async def test_a_length_beyond_the_limit_is_refused_unread(
         assert standing.matrix.untouched
 
 
-async def test_chunks_without_end_are_refused_at_the_limit() -> None:
+@pytest.mark.parametrize("length", [LARGEST + 1, 10**12])
+async def test_a_programs_message_beyond_the_limit_is_refused_unread(
+    length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.web.door.LINGER", 0.1)
+    headers = ["Content-Type: message/cpim", f"Content-Length: {length}"]
+    async with fortress() as standing:
+        for target, token, status in ((TO_KESTREL, PROGRAMS_TOKEN, 413), (TO_KESTREL, None, 401)):
+            assert await standing.ask("POST", target, *headers, token=token, length=False) == status
+        largest = written(by=BO, text="x" * (LARGEST - len(written(by=BO, text=""))))
+        assert len(largest) == LARGEST
+        assert await standing.ask("POST", TO_KESTREL, headers[0], token=PROGRAMS_TOKEN, body=largest) == 202
+        assert await standing.ask("POST", TO_KESTREL, headers[0], token=PROGRAMS_TOKEN, body=largest + b"x") == 413
+        assert len(standing.hall.taken) == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        f"PUT {PUSH} HTTP/1.1\r\nAuthorization: Bearer {HS_TOKEN}\r\n",
+        f"POST {TO_KESTREL} HTTP/1.1\r\nAuthorization: Bearer {PROGRAMS_TOKEN}\r\nContent-Type: message/cpim\r\n",
+    ],
+    ids=["push", "message"],
+)
+async def test_chunks_without_end_are_refused_at_the_limit(head: str) -> None:
     async with fortress() as standing:
         reader, writer = await asyncio.open_connection("127.0.0.1", standing.port)
-        writer.write(
-            f"PUT {PUSH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {HS_TOKEN}\r\nConnection: close\r\n"
-            "Transfer-Encoding: chunked\r\n\r\n".encode()
-        )
+        writer.write(f"{head}Host: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
 
         async def pouring() -> None:
@@ -65,6 +88,7 @@ async def test_chunks_without_end_are_refused_at_the_limit() -> None:
         writer.close()
         assert b" 413 " in status
         assert standing.matrix.untouched
+        assert not standing.hall.taken
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,48 @@ async def test_a_push_needs_its_token_however_it_is_addressed(target: str) -> No
 
 
 @pytest.mark.parametrize(
+    "target",
+    [
+        "/presence/",
+        "/presence//",
+        "/presence/..",
+        "/presence/%2e%2e",
+        "/presence/%2e%2e%2fapi%2fstatus",
+        "/presence/../api/status",
+        "/presence/pres:kestrel@libera/",
+        "/presence/pres:kestrel@libera/..",
+        "/presence/pres:kestrel@libera/../pres:bo%40example.org@office",
+        "/presence/pres:kestrel@libera/watchers/",
+        "/presence//pres:kestrel@libera",
+        "/presence%2fpres:kestrel@libera",
+        "/PRESENCE/pres:kestrel@libera",
+        "/presence/pres:kestrel@libera%00",
+        "/presence/pres:kestrel@libera%0d%0aX: y",
+        "/presence/%",
+        "/presence/%ff%fe",
+        "/presence/" + "a" * 5000,
+        "/presence/pres:" + "%25" * 2000 + "40@libera",
+        "/im/im:kestrel@libera",
+        "/im/../metrics",
+    ],
+)
+async def test_no_spelling_shows_presence_to_a_stranger(target: str) -> None:
+    async with fortress() as standing:
+        for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get"):
+            assert await standing.ask(method, target) in (400, 401, 403, 404, 405), method
+        assert not standing.hall.taken
+
+
+@pytest.mark.parametrize("target", [*STATUS, "/metrics", "/healthz", "/readyz", PUSH, "/presence/../metrics", "/"])
+async def test_nothing_of_the_operators_is_on_the_public_listener(target: str) -> None:
+    async with fortress(is_public=True) as standing:
+        for token in (None, ADMIN_TOKEN, HS_TOKEN):
+            for method in ("GET", "POST", "PUT"):
+                assert await standing.ask(method, target, token=token) in (400, 401, 404, 405), (method, token)
+        assert standing.matrix.untouched
+
+
+@pytest.mark.parametrize(
     "user", ["..%2f..%2f", "%00", "%ff%fe", "@x:y/z", "@%0d%0a:example.org", "@" + "a" * 4000, "%E2%80%AE"]
 )
 async def test_a_query_for_any_user_is_answered(user: str) -> None:

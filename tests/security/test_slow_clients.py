@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from bridge.web import door
-from tests.security.fortress import HS_TOKEN, PUSH, WITHIN, Fortress, fortress
+from tests.security.fortress import HS_TOKEN, PROGRAMS_TOKEN, PUSH, TO_KESTREL, WITHIN, Fortress, fortress
 
 HEAD = f"PUT {PUSH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {HS_TOKEN}\r\nContent-Length: 1000\r\n\r\n".encode()
 
@@ -53,6 +53,18 @@ async def test_a_body_that_never_ends_is_not_waited_for(monkeypatch: pytest.Monk
         answer = await dribble(standing, HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), b" ")
         assert answer.startswith(b"HTTP/1.1 408")
         assert standing.matrix.untouched
+
+
+async def test_a_programs_message_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.web.messages.BODY_WITHIN", 0.3)
+    head = f"POST {TO_KESTREL} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: message/cpim\r\n"
+    end = "Content-Length: 1000\r\n\r\n"
+    async with fortress(is_public=True) as standing:
+        answer = await dribble(standing, f"{head}Authorization: Bearer {PROGRAMS_TOKEN}\r\n{end}".encode(), b" ")
+        assert answer.startswith(b"HTTP/1.1 408")
+        _, refused = await standing.send(f"{head}{end}".encode() + b" " * 1000)
+        assert refused.startswith(b"HTTP/1.1 401")
+        assert not standing.hall.taken
 
 
 async def test_a_strangers_body_is_not_waited_for_at_all() -> None:

@@ -200,8 +200,8 @@ ONE_CHANGE: list[tuple[str, str, list[str]]] = [
     ("admin_token: admin-token", "admin_token: two words", [f"config.yaml: http.admin_token: {TOKEN}"]),
     (
         "admin_token: admin-token",
-        "public_listen: 0.0.0.0:8080",
-        ["config.yaml: http.public_listen: a second listener is not supported yet; leave the key out"],
+        "public_listen: 8080",
+        ["config.yaml: http.public_listen: write HOST:PORT, for example 127.0.0.1:29330 or [::1]:29330"],
     ),
     ("admin_token: admin-token", "public_url: bridge.example.org", [f"config.yaml: http.public_url: {URL}"]),
     ("admin_token: admin-token", "public_url: https://b.example.org/", [f"config.yaml: http.public_url: {URL}"]),
