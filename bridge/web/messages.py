@@ -52,13 +52,14 @@ STATUS: Final[Mapping[Reason, int]] = {
     Reason.REMOTE_SERVER_NOT_FOUND: 502,
     Reason.REMOTE_SERVER_TIMEOUT: 504,
     Reason.RESOURCE_CONSTRAINT: 503,
-    Reason.SERVICE_UNAVAILABLE: 403,
+    Reason.SERVICE_UNAVAILABLE: 404,
     Reason.SUBSCRIPTION_REQUIRED: 403,
     Reason.UNDEFINED_CONDITION: 502,
     Reason.UNEXPECTED_REQUEST: 409,
 }
 """Each reason as a status of HTTP, after RFC 7247's table of those of SIP. Beyond that table: policy is mostly how much
-may be written in an hour (429), and a network that failed is a gateway's trouble (502, 504)."""
+may be written in an hour (429), a network that failed is a gateway's trouble (502, 504), and service-unavailable, by
+which XMPP does not say whether there is anybody, is what RFC 9110 section 15.5.5 has 404 for."""
 
 
 class FailedError(RefusedError):
