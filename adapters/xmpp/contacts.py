@@ -1,6 +1,6 @@
 """Presence that comes from people and not through a room: subscriptions, probes, and what contacts show.
 
-Their wishes are the core's to grant (RFC 3922 section 5): ``subscribe`` is its subscribe, ``unsubscribe`` one of no
+Their wishes are the core's to grant (RFC 3922 section 6): ``subscribe`` is its subscribe, ``unsubscribe`` one of no
 duration. What a puppet says to them follows from what the core notifies: ``subscribed`` and presence, ``unsubscribed``,
 or nothing as long as nobody has answered. So what was not said, for the stream was gone or we were, is said when all is
 notified anew.
@@ -168,7 +168,7 @@ class Contacts:
                 self._asking.add((known.person, known.address))
             failure = await self._ask(known, known.address, stanza.get("id", ""))
             if failure is not None:
-                # RFC 3922 section 5.1 asks for the error; many clients only take back their request when it is refused.
+                # RFC 3922 section 6.1 asks for the error; many clients only take back their request when it is refused.
                 self._asking.discard((known.person, known.address))
                 self._way.write(outbound.error(stanza, failure.reason, failure.text))
                 await self._refused(known)
@@ -298,7 +298,7 @@ class Contacts:
         return (found, True) if isinstance(found, Address) and found.network != self._core.network else (None, False)
 
     def _nobody(self, stanza: Element, person: str, puppet: str) -> None:
-        """RFC 3922 section 5.1 asks for the error; many clients only take back their request when it is refused."""
+        """RFC 3922 section 6.1 asks for the error; many clients only take back their request when it is refused."""
         self._way.ignored("presence to nobody")
         if ids.domain(puppet) != self._domain:
             return

@@ -172,9 +172,9 @@ def _given(**parameters: str | None) -> tuple[tuple[str, str], ...]:
 def from_cpim(read: CpimMessage) -> tuple[Message, Envelope]:
     """What an object says, and what is known of it.
 
-    Raises `CpimError` for content that is not plain text in UTF-8 or US-ASCII (RFC 3922 section 4), and for headers of
-    our namespace that are not as above. Whether everything that it requires is understood is for the caller to ask
-    first, with `UNDERSTOOD`. Of several subjects the first is taken; cc is left out, as the same section asks.
+    Raises `CpimError` for content that is not plain text in UTF-8 or US-ASCII (RFC 3922 section 4.2.9), and for headers
+    of our namespace that are not as above. Whether everything that it requires is understood is for the caller to ask
+    first, with `UNDERSTOOD`. Of several subjects the first is taken; cc is left out, as section 4.2.3 asks.
     """
     text = read.content.text()
     language = read.content.header("Content-Language")

@@ -9,7 +9,7 @@ from bridge.model.result import Failure, Status
 
 
 class SubscriptionState(StrEnum):
-    """RFC 3858 section 4.7.1's states, in its own spelling, but for ``init``, which nobody ever sees."""
+    """RFC 3857 section 4.7.1's states, in its own spelling, but for ``init``, which nobody ever sees."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -18,7 +18,7 @@ class SubscriptionState(StrEnum):
 
 
 class SubscriptionEvent(StrEnum):
-    """What brought a subscription to its state (RFC 3858 section 4.7.1)."""
+    """What brought a subscription to its state (RFC 3857 section 4.7.1)."""
 
     SUBSCRIBE = "subscribe"
     APPROVED = "approved"
@@ -32,8 +32,8 @@ class SubscriptionEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """RFC 3859 section 3.4.1. `duration` is in seconds; None asks for a subscription without end, which the networks
-    know and RFC 3859 does not. 0 with a new `subscription_id` fetches once, with a known one cancels."""
+    """RFC 3859 sections 3.4.1 and 3.4.3. `duration` is in seconds; None asks for a subscription without end, which the
+    networks know and RFC 3859 does not. 0 with a new `subscription_id` fetches once, with a known one cancels."""
 
     watcher: Address
     target: Address
@@ -44,7 +44,7 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """RFC 3859 section 3.4.2: success or failure, never indeterminant. `duration` as granted.
+    """RFC 3859 section 3.1: success or failure, never indeterminant. `duration` as granted.
 
     `failure` says why, which the RFC has no field for, and each network a word.
     """
@@ -57,7 +57,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """RFC 3859 section 3.4.3: what this watcher may know now. There is no response to it.
+    """RFC 3859 section 3.4.2: what this watcher may know now. There is no response to it.
 
     `state` and `event` are how the subscription stands, for which the RFC has no field, and each network a word.
     """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Self, cast
 from urllib.parse import quote, unquote_to_bytes
 
-# RFC 3922 section 3 as repaired by RFC 6068's rules for mailto-like URIs: what may stand unencoded.
+# RFC 3922 section 3.2 as repaired by RFC 6068's rules for mailto-like URIs: what may stand unencoded.
 _SAFE = "-._~!$*+="
 
 _BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -89,7 +89,7 @@ class Uri:
         if _NEVER_RAW.search(rest):
             raise UriError(f"{text!r} holds what cannot stand in a URI unencoded")
         mailbox, mark, query = rest.partition("?")
-        local, _, host = mailbox.partition("@")  # the first one: RFC 3922 section 3
+        local, _, host = mailbox.partition("@")  # the first one: RFC 3922 section 3.3
         domain = decode(host).lower()
         if not local or not _is_domain(domain):
             raise UriError(f"{text!r} names nobody at a domain")
@@ -98,7 +98,7 @@ class Uri:
 
     @classmethod
     def from_jid(cls, jid: str, scheme: Scheme) -> Self:
-        """Of a JID: without its resource, which RFC 3922 section 3 discards. Raises `UriError`."""
+        """Of a JID: without its resource, which RFC 3922 section 3.2 discards. Raises `UriError`."""
         bare = jid.partition("/")[0]
         node, at, host = bare.partition("@")
         domain = host.lower()
@@ -107,7 +107,7 @@ class Uri:
         return cls(scheme, unescape(node), domain)
 
     def jid(self) -> str:
-        """The bare JID (RFC 3922 section 3). Raises `UriError` for a name that no JID can have."""
+        """The bare JID (RFC 3922 section 3.3). Raises `UriError` for a name that no JID can have."""
         return f"{escape(self.local)}@{self.domain}"
 
 

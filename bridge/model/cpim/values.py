@@ -115,7 +115,7 @@ class Content:
 
     def text(self) -> str:
         """The text of a ``text/plain`` in UTF-8 or US-ASCII, lines ended by LF. Raises `CpimError` for anything else:
-        RFC 3922 section 4 lets no other charset, and no other type, become what somebody says."""
+        RFC 3922 section 4.2.9 lets no other charset, and no other type, become what somebody says."""
         charset = (self.parameter("charset") or "us-ascii").lower()
         if self.type != "text/plain" or charset not in ("utf-8", "us-ascii"):
             raise CpimError(f"{self.type} in {charset[:40]!r} is no text to be said", "content")
