@@ -14,7 +14,8 @@ MARKER = "pytest.mark.conforms"
 def claims(root: Path) -> Mapping[str, tuple[str, ...]]:
     """The ids of rules, and the tests that show each, as pytest names them, relative to `root`'s parent.
 
-    Raises `ValueError` for a marker whose arguments are not plain strings, or that stands where no test is.
+    Raises `ValueError` for a marker whose arguments are not plain strings, that stands where no test is, or behind a
+    name, where it would not be seen.
     """
     found: defaultdict[str, set[str]] = defaultdict(set)
     for path in sorted(root.rglob("test_*.py")):
@@ -23,10 +24,25 @@ def claims(root: Path) -> Mapping[str, tuple[str, ...]]:
             continue
         where = path.relative_to(root.parent).as_posix()
         tree = ast.parse(text, where)
+        _none_hidden(tree, where)
         for test, ids in _tests(tree, where):
             for each in ids:
                 found[each].add(test)
     return {each: tuple(sorted(tests)) for each, tests in sorted(found.items())}
+
+
+def _none_hidden(tree: ast.Module, where: str) -> None:
+    """Every marker is a decorator, or in a ``pytestmark``."""
+    seen = {
+        id(mark)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        for mark in node.decorator_list
+    }
+    seen |= {id(mark) for node in tree.body for mark in _module_marks(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == MARKER and id(node) not in seen:
+            raise ValueError(f"{where}:{node.lineno}: conforms stands where nobody looks: write it above the test")
 
 
 def _tests(tree: ast.Module, where: str) -> Iterator[tuple[str, list[str]]]:
@@ -47,12 +63,15 @@ def _tests(tree: ast.Module, where: str) -> Iterator[tuple[str, list[str]]]:
 
 def _assigned(node: ast.stmt, where: str) -> list[str]:
     """The ids in a ``pytestmark`` of the whole file."""
+    return [each for mark in _module_marks(node) for each in _ids(mark, where)]
+
+
+def _module_marks(node: ast.stmt) -> list[ast.expr]:
     if not isinstance(node, ast.Assign) or not any(
         isinstance(target, ast.Name) and target.id == "pytestmark" for target in node.targets
     ):
         return []
-    marks = node.value.elts if isinstance(node.value, ast.List | ast.Tuple) else [node.value]
-    return [each for mark in marks for each in _ids(mark, where)]
+    return node.value.elts if isinstance(node.value, ast.List | ast.Tuple) else [node.value]
 
 
 def _marked(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, where: str) -> list[str]:

@@ -62,13 +62,16 @@ def render(parts: Iterable[Part], shown: Mapping[str, tuple[str, ...]]) -> str:
         lines.append(f"| {part.title} | " + " | ".join(str(counts[met] or "") for met in Met) + " |")
     for part in parts:
         lines += ["", f"## {part.title}", "", part.about, "", "| | rule | | shown by |", "| --- | --- | --- | --- |"]
-        lines += [_line(row, shown.get(row.id, ())) for row in part.rows]
+        one = len({row.rfc for row in part.rows}) == 1
+        lines += [
+            _line(row.number if one else f"{row.rfc} {row.number}", row, shown.get(row.id, ())) for row in part.rows
+        ]
     return "\n".join(lines) + "\n"
 
 
-def _line(row: Row, tests: tuple[str, ...]) -> str:
+def _line(number: str, row: Row, tests: tuple[str, ...]) -> str:
     met = row.met.value + (f": {row.why}" if row.why else "")
-    return f"| {row.number} | {row.text} | {met} | {'<br>'.join(_names(tests))} |"
+    return f"| {number} | {row.text} | {met} | {'<br>'.join(_names(tests))} |"
 
 
 def _names(tests: tuple[str, ...]) -> Iterator[str]:

@@ -67,7 +67,7 @@ RFC2779 = Part(
             "RFC2779:3.1.5",
             "The working group says how extensions are made and registered.",
             Met.WRITTEN,
-            "RFC 3863 section 4.2 does: XML namespaces; ours are listed in docs/formats.md",
+            "RFC 3863 section 4.2 does: XML namespaces; Rialto adds none of its own (docs/presence.md)",
         ),
         Row(
             "RFC2779:3.1.6",
@@ -87,15 +87,24 @@ RFC2779 = Part(
         Row("RFC2779:4.1.1", "All have one message format in common."),
         Row("RFC2779:4.1.2", "It says who sent it, and to whom."),
         Row("RFC2779:4.1.3", "It says where an answer is to go."),
-        Row("RFC2779:4.1.4", "It should carry how the sender can be reached otherwise."),
+        Row(
+            "RFC2779:4.1.4",
+            "It should carry how the sender can be reached otherwise.",
+            Met.PARTLY,
+            "a card as content of message/cpim stays as it is; the networks keep them in profiles, which do not cross",
+        ),
         Row("RFC2779:4.1.5", "It says how its content is encoded and of what type it is; any text and bytes fit in."),
         Row("RFC2779:4.1.6", "All scripts and languages, as is current practice."),
-        Row("RFC2779:4.1.7", "Accessible, as is current practice."),
+        Row(
+            "RFC2779:4.1.7",
+            "Accessible, as is current practice.",
+            Met.PARTLY,
+            "what cannot be shown is told in words, a file with its name and size; the rest is up to people's clients",
+        ),
         Row(
             "RFC2779:4.1.8",
-            "The working group says how extensions are made and registered.",
-            Met.WRITTEN,
-            "RFC 3862 section 3.4 does: header namespaces; ours is in docs/formats.md",
+            "It is said how extensions are made and registered: namespaces of headers (RFC 3862), ours in "
+            "docs/message-cpim.md.",
         ),
         Row("RFC2779:4.1.9", "It is settled whether messages have ids, and how these are made."),
         Row("RFC2779:4.1.10", "It should be based on MIME."),

@@ -28,6 +28,11 @@ class Row:
     why: str = ""
 
     @property
+    def rfc(self) -> str:
+        """The RFC of the rule, as ``RFC 2779``."""
+        return f"RFC {self.id.partition(':')[0].removeprefix('RFC')}"
+
+    @property
     def number(self) -> str:
         """The rule's number within its RFC."""
         return self.id.partition(":")[2]

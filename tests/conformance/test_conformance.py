@@ -72,6 +72,12 @@ def test_a_marker_that_says_nothing_is_refused(tmp_path: Path, line: str) -> Non
         claims(tmp_path)
 
 
+def test_a_marker_behind_a_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text('SHOWS = pytest.mark.conforms("A:1")\n@SHOWS\ndef test_one(): ...\n')
+    with pytest.raises(ValueError, match="where nobody looks"):
+        claims(tmp_path)
+
+
 def test_what_is_no_test_shows_nothing(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text('@pytest.mark.conforms("A:1")\ndef helper(): ...\n')
     with pytest.raises(ValueError, match="is no test"):

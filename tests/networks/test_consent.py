@@ -61,7 +61,7 @@ def pair(prosody: Prosody, inspircd: InspIRCd, new_folder: Callable[[str], Path]
     return Pair(new_folder("rialto"), prosody, inspircd, [confirm])
 
 
-@pytest.mark.conforms("RFC2779:3.2.2", "RFC2779:5.1.11", "RFC3922:5.1")
+@pytest.mark.conforms("RFC2779:3.2.2", "RFC2779:5.1.11", "RFC3859:3.4:subscriptions", "RFC3922:6.1:granted")
 async def test_asked_then_let_in_over_a_restart_then_shut_out(pair: Pair, unique: str) -> None:
     async with scene(pair, unique) as now:
         ana, kestrel, decide = now.ana, now.kestrel, now.decide
@@ -100,7 +100,7 @@ async def test_asked_then_let_in_over_a_restart_then_shut_out(pair: Pair, unique
             assert not any(text.startswith(("available", "subscribed")) for text in now.heard(position))
 
 
-@pytest.mark.conforms("RFC2779:5.1.5", "RFC2779:5.1.7")
+@pytest.mark.conforms("RFC2779:5.1.5", "RFC2779:5.1.7", "RFC3922:6.1:denied")
 async def test_asked_then_taken_back_and_asked_then_refused(pair: Pair, unique: str) -> None:
     async with scene(pair, unique) as now, pair.rialto() as service:
         ana = now.ana

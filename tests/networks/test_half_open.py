@@ -78,6 +78,7 @@ async def scene(
         yield Scene(await stack.enter_async_context(cast(stage)), cables)
 
 
+@pytest.mark.conforms("RFC2779:3.2.4", "RFC2779:3.2.5")
 @pytest.mark.parametrize("ways", [(UP, DOWN), (UP,)])
 async def test_a_connection_that_carries_nothing_is_not_ready_and_is_again_when_it_does(
     scene: Scene, ways: tuple[str, ...]

@@ -20,8 +20,6 @@ KESTREL_ON_MATRIX = f"@_rialto_libera_kestrel{WORD}:localhost"
 BOT_ON_XMPP, BOT_ON_MATRIX = f"rialto@{DOMAIN}", "@rialto:localhost"
 REFUSED = "they do not take messages from you"
 
-DECIDED = pytest.mark.conforms("RFC2779:2.3.5", "RFC2779:2.3.7", "RFC2779:5.4.1", "RFC2779:5.4.10")
-
 
 @pytest_asyncio.fixture(scope="module")
 async def people(prosody: Prosody, ngircd: NgIRCd, new_folder: Callable[[str], Path]) -> AsyncIterator[Cast]:
@@ -42,7 +40,7 @@ def reads(text: str) -> Callable[[Seen], bool]:
     return lambda seen: text in seen.text and not seen.own
 
 
-@DECIDED
+@pytest.mark.conforms("RFC2779:2.3.5", "RFC2779:2.3.7", "RFC2779:5.4.1", "RFC2779:5.4.10")
 async def test_somebody_on_irc_rejects_somebody_on_xmpp(people: Cast, unique: str) -> None:
     xmpp, irc = people.xmpp, people.irc
     async with people.stage.rialto():
@@ -75,7 +73,7 @@ async def test_somebody_on_irc_rejects_somebody_on_xmpp(people: Cast, unique: st
     assert not irc.matching(reads(f"four {unique}"))
 
 
-@DECIDED
+@pytest.mark.conforms("RFC2779:2.3.5", "RFC2779:2.3.7", "RFC2779:5.4.1", "RFC2779:5.4.10")
 async def test_somebody_on_matrix_rejects_somebody_on_irc(people: Cast, unique: str) -> None:
     matrix, irc = people.matrix, people.irc
     async with people.stage.rialto():
@@ -100,7 +98,7 @@ async def test_somebody_on_matrix_rejects_somebody_on_irc(people: Cast, unique: 
     assert not matrix.matching(reads(f"three {unique}"))
 
 
-@DECIDED
+@pytest.mark.conforms("RFC2779:2.3.5", "RFC2779:2.3.7", "RFC2779:5.4.1", "RFC2779:5.4.10")
 async def test_somebody_on_xmpp_rejects_all_of_a_homeserver(people: Cast, unique: str) -> None:
     xmpp, matrix = people.xmpp, people.matrix
     async with people.stage.rialto():

@@ -69,7 +69,7 @@ async def test_away_on_matrix_shows_on_xmpp_and_irc(people: Cast) -> None:
     await away_on_irc(people, f"bo{WORD}", "reading")
 
 
-@pytest.mark.conforms("RFC2779:3.2.5", "RFC2779:4.4.2")
+@pytest.mark.conforms("RFC2779:4.4.2")
 async def test_who_leaves_the_network_goes_offline(people: Cast) -> None:
     since = len(people.xmpp.seen)
     await people.irc.quit("good night")

@@ -25,7 +25,6 @@ PUPPET = f"kestrel%libera@{DOMAIN}"
 
 @pytest.mark.parametrize("sender", [KESTREL, OURS.bot_id, "@_rialto_office_ana=40example.org:example.org"])
 @pytest.mark.parametrize("content", [TEXT, STAMPED], ids=["plain", "stamped"])
-@pytest.mark.conforms("RFC2779:2.3.4")
 async def test_an_event_by_one_of_ours_is_no_persons(sender: str, content: dict[str, object]) -> None:
     async with attached() as (standing, core):
         events = [
@@ -75,7 +74,6 @@ async def test_a_sender_that_is_none_is_nobody(sender: object) -> None:
             assert not core.events()
 
 
-@pytest.mark.conforms("RFC2779:2.3.4")
 async def test_a_member_cannot_speak_of_another() -> None:
     """Whose membership changes is whom the state key names: ours go by the word of the homeserver, and by no display
     name."""

@@ -130,6 +130,7 @@ CONTENTS: list[tuple[Content, list[tuple[MessageKind, str]], list[Step]]] = [
 ]
 
 
+@pytest.mark.conforms("RFC2779:4.1.7", "RFC3922:4.2.5")
 @pytest.mark.parametrize(("content", "lines", "steps"), CONTENTS)
 def test_by_puppet(content: Content, lines: list[tuple[MessageKind, str]], steps: list[Step]) -> None:
     done = by(Voice.PUPPET, content)
@@ -137,6 +138,7 @@ def test_by_puppet(content: Content, lines: list[tuple[MessageKind, str]], steps
     assert list(done.steps) == steps
 
 
+@pytest.mark.conforms("RFC2779:4.1.7")
 @pytest.mark.parametrize(("content", "lines", "steps"), CONTENTS)
 def test_by_bot(content: Content, lines: list[tuple[MessageKind, str]], steps: list[Step]) -> None:
     done = by(Voice.BOT, content)

@@ -310,7 +310,7 @@ async def test_bots_are_not_bridged(inspircd: InspIRCd, crowd: Crowd, unique: st
         await bot.see(lambda line: line.command == "335" and line.param(1) == f"r{unique}", "our own bot mode")
 
 
-@pytest.mark.conforms("RFC3860:3.1:message", "RFC3860:3.4.2")
+@pytest.mark.conforms("RFC3860:3.1:message", "RFC3860:3.4.2:carried")
 async def test_hops_are_carried(inspircd: InspIRCd, crowd: Crowd, unique: str) -> None:
     here = member(f"#{unique}")
     kim = await crowd.connect(inspircd.port, f"kim{unique}", here.place.native, caps="message-tags")

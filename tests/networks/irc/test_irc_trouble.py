@@ -250,7 +250,6 @@ async def test_a_restarted_server_is_found_again(
         assert core.onlines == 2
 
 
-@pytest.mark.conforms("RFC2779:3.2.4")
 async def test_what_was_under_way_when_the_server_died(new_ngircd: Callable[..., Awaitable[NgIRCd]]) -> None:
     server = await new_ngircd()
     here = member("#gone")

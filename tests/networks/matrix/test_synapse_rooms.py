@@ -279,7 +279,6 @@ async def test_the_largest_part_is_taken(home: Home, new_user: NewUser, unique: 
         assert message["content"]["body"] == text
 
 
-@pytest.mark.conforms("RFC2779:4.1.6")
 async def test_hostile_text_crosses_as_text(home: Home, new_user: NewUser, unique: str) -> None:
     ana = await new_user(home, f"ana-{unique}")
     room_id = await ana.room(unique)

@@ -57,6 +57,7 @@ def basics(presence: Presence) -> list[Basic]:
     return [each.basic for each in presence.tuples]
 
 
+@pytest.mark.conforms("RFC3922:6.1:granted", "RFC3922:6.2:asked", "RFC3922:6.4:ended")
 async def test_a_puppet_on_the_roster(prosody: Prosody, new_client: NewClient) -> None:
     ana = await new_client(prosody, "ana")
     core = RecordingCore()
@@ -118,6 +119,7 @@ async def test_nobody_can_be_added_who_has_no_name(prosody: Prosody, new_client:
         assert not core.watches
 
 
+@pytest.mark.conforms("RFC3922:6.2:granted", "RFC3922:6.3.1:one", "RFC3922:6.5")
 async def test_a_contact_shows_its_devices(prosody: Prosody, new_client: NewClient) -> None:
     ana = await new_client(prosody, "ana")
     core = RecordingCore()
@@ -146,7 +148,7 @@ async def test_a_contact_shows_its_devices(prosody: Prosody, new_client: NewClie
             await shown(core, ana.name, lambda each: not each.tuples)
 
 
-@pytest.mark.conforms("RFC3922:5.1.5", "RFC3922:5.1.6", "RFC3922:5.2.11", "RFC8048:5.2")
+@pytest.mark.conforms("RFC3922:5.1.5", "RFC3922:5.1.6", "RFC3922:5.2.10", "RFC3922:5.2.11:note")
 async def test_every_show_comes_back_through_a_document(prosody: Prosody, new_client: NewClient) -> None:
     """What a user shows is made a presence document, and what that says a puppet shows to the user again."""
     ana = await new_client(prosody, "ana")

@@ -16,8 +16,10 @@ from bridge.conversations import Conversations, pair
 from bridge.delivery import Delivery
 from bridge.model.address import Address, Person, Place, PlaceKind
 from bridge.model.event import HOPS, Event, Joined, Left
-from bridge.model.result import Failure, Reason
+from bridge.model.presence import Basic, Presence, Tuple
+from bridge.model.result import Failure, Reason, Status
 from bridge.model.rule import Decision, RuleKind
+from bridge.model.subscription import Subscribe
 from bridge.rules import Pattern, Policy, Rules
 from bridge.service import Service
 from bridge.store import Store, conversations, deliveries, events
@@ -54,7 +56,7 @@ async def refusal(nets: Mapping[str, Loopback], event: Event) -> Failure:
     return notice.failure
 
 
-@pytest.mark.conforms("RFC2779:2.3.6")
+@pytest.mark.conforms("RFC2779:2.3.6", "RFC3860:3.1:message", "RFC3860:3.4.2:one")
 async def test_a_private_message_goes_to_one_person_by_the_speakers_puppet(tmp_path: Path) -> None:
     nets = with_ana_at_home()
     async with running(tmp_path, nets):
@@ -113,7 +115,57 @@ async def test_rules_decide_who_starts(tmp_path: Path, rules: Rules, reason: Rea
         assert not nets["libera"].sent
 
 
-@pytest.mark.conforms("RFC2779:2.3.5")
+@pytest.mark.conforms("RFC3860:3.4.1:order")
+async def test_who_cannot_be_comes_before_what_rules_forbid(tmp_path: Path) -> None:
+    nets = with_ana_at_home()
+    async with running(tmp_path, nets, Rules(deny=(Pattern.parse("home:ana"),))):
+        for nobody in (Address("nowhere", "kestrel"), Address("libera", "#tea"), Address("home", "bo")):
+            assert (await refusal(nets, private("psst", ANA, nobody))).reason is Reason.ITEM_NOT_FOUND
+        assert (await refusal(nets, private("psst", ANA, KESTREL.address))).reason is Reason.FORBIDDEN
+
+
+@pytest.mark.conforms("RFC3860:3.4.2:one", "RFC3860:3.4.2:none")
+async def test_with_no_hop_left_it_goes_nowhere_and_its_sender_is_told(tmp_path: Path) -> None:
+    nets = with_ana_at_home()
+    async with running(tmp_path, nets):
+        for hops in (1, 0):
+            failure = await refusal(nets, replace(private("psst", ANA, KESTREL.address), hops=hops))
+            assert failure == Failure(Reason.POLICY_VIOLATION, "this message has passed too many bridges")
+        await nets["home"].core.accept(replace(private("psst", ANA, KESTREL.address), hops=2))
+        await nets["libera"].until(lambda: [part.hops for part in nets["libera"].sent] == [1])
+
+
+WATCH = Subscribe(ANA.address, KESTREL.address, None, "one", "t")
+THERE = Presence(KESTREL.address, (Tuple("irc", Basic.OPEN),))
+
+
+@pytest.mark.conforms("RFC2779:2.1.1")
+async def test_there_is_presence_where_nobody_may_write(tmp_path: Path) -> None:
+    nets = with_ana_at_home()
+    home, libera = nets["home"], nets["libera"]
+    nobody_writes = Policy(Pattern("libera:*"), RuleKind.DELIVERY, "*", Decision.BLOCK)
+    async with running(tmp_path, nets, Rules(people=(nobody_writes,))):
+        assert (await refusal(nets, private("psst", ANA, KESTREL.address))).reason is Reason.FORBIDDEN
+        assert (await home.core.subscribe(WATCH)).status is Status.SUCCESS
+        libera.core.presence(THERE)
+        assert home.notified[-1].presence == THERE
+        assert not libera.sent
+
+
+@pytest.mark.conforms("RFC2779:2.1.1")
+async def test_there_are_messages_where_nobody_may_see(tmp_path: Path) -> None:
+    nets = with_ana_at_home()
+    home, libera = nets["home"], nets["libera"]
+    nobody_sees = Policy(Pattern("libera:*"), RuleKind.ACCESS, "*", Decision.BLOCK)
+    async with running(tmp_path, nets, Rules(people=(nobody_sees,))):
+        assert (await home.core.subscribe(WATCH)).status is Status.FAILURE
+        libera.core.presence(THERE)
+        await home.core.accept(private("psst", ANA, KESTREL.address))
+        await libera.until(lambda: [part.text.text for part in libera.sent] == ["psst"])
+        assert not home.notified
+
+
+@pytest.mark.conforms("RFC2779:2.3.5", "RFC3860:3.4.1:3")
 async def test_who_may_not_write_to_somebody_is_refused_also_in_an_open_conversation(tmp_path: Path) -> None:
     nets = with_ana_at_home()
     async with running(tmp_path, nets):
@@ -153,7 +205,7 @@ def test_the_limit_is_over_after_an_hour() -> None:
 
 
 @pytest.mark.parametrize("to", [Address("home", "bo"), Address("nowhere", "bo")])
-@pytest.mark.conforms("RFC2779:2.4.3", "RFC3860:3.4.1:2")
+@pytest.mark.conforms("RFC3860:3.4.1:2")
 async def test_there_is_nobody_on_ones_own_network_or_on_none(tmp_path: Path, to: Address) -> None:
     nets = with_ana_at_home()
     async with running(tmp_path, nets):
@@ -172,7 +224,7 @@ async def test_declared_bots_are_not_heard_at_all(tmp_path: Path) -> None:
         assert "join ana" not in libera.log
 
 
-@pytest.mark.conforms("RFC2779:5.4.1", "RFC3860:3.4.1:4")
+@pytest.mark.conforms("RFC2779:5.4.1", "RFC3860:3.1:response", "RFC3860:3.4.1:4:failure")
 async def test_a_recipient_who_is_not_there_is_told_to_the_sender(tmp_path: Path) -> None:
     nets = with_ana_at_home()
     nets["libera"].meets = [SendError.permanent(Reason.ITEM_NOT_FOUND, "there is nobody called kestrel")]

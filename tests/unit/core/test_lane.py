@@ -254,7 +254,7 @@ async def test_what_was_never_sent_is_not_uncertain(tmp_path: Path) -> None:
         assert ended(service, "libera", "uncertain") == 0
 
 
-@pytest.mark.conforms("RFC3860:3.4.1:4")
+@pytest.mark.conforms("RFC3860:3.4.1:4:indeterminant")
 async def test_what_the_network_cannot_tell_ends_uncertain(tmp_path: Path) -> None:
     class Unsure(Asking):
         async def recheck(self, parts: Sequence[Part]) -> Mapping[str, Receipt]:

@@ -127,7 +127,7 @@ async def test_so_many_are_followed_for_a_look_at_most(tmp_path: Path) -> None:
 # Watcher information
 
 
-@pytest.mark.conforms("RFC2779:5.1.10", "RFC2779:5.1.11", "RFC2779:5.1.2")
+@pytest.mark.conforms("RFC2779:5.1.2", "RFC2779:5.1.10", "RFC2779:5.1.11", "RFC3857:4.6")
 async def test_the_owner_sees_all_and_others_themselves(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         await watch.rule("cy@example.org", Decision.POLITE_BLOCK)

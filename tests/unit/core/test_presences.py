@@ -8,18 +8,19 @@ import pytest
 import bridge.subscriptions
 from bridge.model.address import Address, Person, Place, PlaceKind
 from bridge.model.presence import Activity, Basic, Presence, Tuple
-from bridge.model.result import Failure, Reason
+from bridge.model.result import Failure, Reason, Receipt
 from bridge.model.rule import Decision, RuleKind
 from bridge.model.subscription import Response, Subscribe
 from bridge.rules import Pattern, Policy, Rules
 from bridge.views import closed
-from tests.unit.core.bench import running
-from tests.unit.core.loopback import Loopback
+from tests.unit.core.bench import running, said
+from tests.unit.core.loopback import Loopback, confirm
 from tests.unit.core.test_spine import networks
 
 ANA = Address("home", "@ana:example.org")
 BO = Address("office", "bo@example.org")
 KESTREL = Address("libera", "kestrel")
+ANA_SPEAKS = Person(ANA, "Ana")
 OPEN = Presence(ANA, (Tuple("1", Basic.OPEN),))
 AWAY = Presence(ANA, (Tuple("1", Basic.OPEN, frozenset({Activity.AWAY}), notes=(("", "tea"),)),))
 
@@ -44,6 +45,29 @@ async def test_presence_is_shown_on_every_other_network_when_it_changes(tmp_path
         assert nets["office"].shown[-1] == Presence(ANA)
 
 
+@pytest.mark.conforms("RFC2779:3.4.1")
+async def test_what_somebody_shows_waits_behind_no_message(tmp_path: Path) -> None:
+    """It is handed on before the one who tells of it has its turn back, however much is on its way."""
+    nets = networks()
+    home, office = nets["home"], nets["office"]
+    home.at_home_here.add(ANA.native)
+    office.at_home_here.add(BO.native)
+    office.answer = lambda part: None
+    async with running(tmp_path, nets):
+        await watch(office, ANA, BO)
+        await home.core.accept(*(said(f"line {number}", ANA_SPEAKS) for number in range(100)))
+        await office.until(lambda: len(office.open) > 0)
+        home.core.presence(AWAY)
+        assert office.shown == [AWAY]
+        assert [each.presence for each in office.notified if each.watcher == BO][-1] == AWAY
+        assert len(office.sent) < 100, "lines wait all the while"
+        office.answer = confirm
+        for waiting in office.open.values():
+            waiting.set_result(Receipt())
+        await office.until(lambda: len(office.sent) == 100)
+
+
+@pytest.mark.conforms("RFC2779:3.2.4")
 async def test_of_a_network_that_is_lost_nothing_is_known(tmp_path: Path) -> None:
     nets = networks()
     async with running(tmp_path, nets):
@@ -98,7 +122,7 @@ async def test_the_bot_asks_the_owner_in_private_and_the_store_keeps_it(tmp_path
                 assert told.startswith("- @ana:example.org, since ")
 
 
-@pytest.mark.conforms("RFC2779:2.2.5")
+@pytest.mark.conforms("RFC2779:2.2.5", "RFC3922:6.1:renewed")
 async def test_a_network_is_asked_once_to_follow_whom_somebody_watches(tmp_path: Path) -> None:
     nets = networks()
     nets["home"].at_home_here.add(ANA.native)

@@ -65,6 +65,7 @@ async def test_the_same_origin_is_taken_in_once(tmp_path: Path) -> None:
         assert texts(nets["office"]) == ["once", "twice"]
 
 
+@pytest.mark.conforms("RFC3860:3.1:id")
 async def test_an_id_of_ten_thousand_bytes_is_known_again_like_any_other(tmp_path: Path) -> None:
     """Strangers may choose it; so may who confirms."""
     before, after = networks(), networks()
@@ -203,7 +204,7 @@ async def test_a_kick_holds_over_a_restart(tmp_path: Path) -> None:
         assert nets["libera"].log == []
 
 
-@pytest.mark.conforms("RFC2779:4.2.1", "RFC2779:5.4.1", "RFC3860:3.1:response")
+@pytest.mark.conforms("RFC2779:4.2.1", "RFC2779:5.4.1", "RFC3860:3.4.1:4:failure")
 async def test_a_permanent_failure_is_told_to_the_sender_and_the_lane_goes_on(tmp_path: Path) -> None:
     nets = networks()
     refuse = SendError.permanent(Reason.FORBIDDEN, "the channel is moderated")
@@ -215,6 +216,7 @@ async def test_a_permanent_failure_is_told_to_the_sender_and_the_lane_goes_on(tm
         assert nets["home"].told == [(ANA, "Not delivered to #tea on libera: the channel is moderated.")]
 
 
+@pytest.mark.conforms("RFC3860:3.4.1:4:later")
 async def test_what_was_in_flight_when_the_connection_broke_is_asked_after_and_only_the_rest_sent_again(
     tmp_path: Path,
 ) -> None:
@@ -250,7 +252,7 @@ async def test_what_was_in_flight_at_a_crash_is_asked_after_at_the_next_start(tm
         assert nets["libera"].sent == [], "what was confirmed elsewhere is not repeated there"
 
 
-@pytest.mark.conforms("RFC3860:3.4.1:4")
+@pytest.mark.conforms("RFC3860:3.4.1:4:indeterminant")
 async def test_without_asking_what_was_in_flight_is_sent_once_more_and_counted_uncertain(tmp_path: Path) -> None:
     nets = networks()
     nets["libera"].answer = lambda part: None
@@ -263,6 +265,7 @@ async def test_without_asking_what_was_in_flight_is_sent_once_more_and_counted_u
         await nets["libera"].until(lambda: ended(service, "libera", "uncertain") == 1)
 
 
+@pytest.mark.conforms("RFC3860:3.4.1:4:success")
 async def test_what_somebody_saw_to_being_sent_once_is_confirmed_however_often_it_was_tried(tmp_path: Path) -> None:
     nets = networks()
     nets["libera"].answer = lambda part: None
@@ -382,7 +385,6 @@ def test_parts_have_the_same_id_at_every_attempt_and_no_other() -> None:
         parse_part_id("something else")
 
 
-@pytest.mark.conforms("RFC2779:4.1.6")
 def test_content_survives_the_store() -> None:
     message = Message(Text("hi"), replaces="$1")
     assert codec.decode(codec.encode(message)) == message

@@ -43,7 +43,14 @@ async def kept(folder: Path) -> list[tuple[str, str, str]]:
 # RFC 3859
 
 
-@pytest.mark.conforms("RFC3859:3.4.1", "RFC3859:3.4.3", "RFC2779:5.3.2")
+@pytest.mark.conforms(
+    "RFC2779:5.3.2",
+    "RFC3859:3.1:notify",
+    "RFC3859:3.4.1:4:success",
+    "RFC3859:3.4.1:4:first",
+    "RFC3859:3.4.1:4:changes",
+    "RFC3857:4.7.1:active",
+)
 async def test_a_notify_at_once_and_one_for_each_change(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         watch.service.heard(HERE)
@@ -59,7 +66,7 @@ async def test_a_notify_at_once_and_one_for_each_change(tmp_path: Path) -> None:
         assert watch.told(CY) == [], "who did not subscribe hears nothing"
 
 
-@pytest.mark.conforms("RFC3859:3.4.2")
+@pytest.mark.conforms("RFC3859:3.1:ids", "RFC3859:3.1:response")
 @pytest.mark.parametrize("length", [40, 41, 5000])
 async def test_ids_of_any_length_come_back(tmp_path: Path, length: int) -> None:
     async with watching(tmp_path) as watch:
@@ -70,7 +77,7 @@ async def test_ids_of_any_length_come_back(tmp_path: Path, length: int) -> None:
         assert watch.service.subscription(BO, KESTREL) is None
 
 
-@pytest.mark.conforms("RFC3859:3.4.1")
+@pytest.mark.conforms("RFC3859:3.4.1:1")
 @pytest.mark.parametrize(
     ("watcher", "target"),
     [
@@ -95,7 +102,9 @@ async def test_a_duration_is_no_less_than_nothing(tmp_path: Path, duration: floa
         assert reason(await watch.subscribe(BO, duration)) is Reason.BAD_REQUEST
 
 
-@pytest.mark.conforms("RFC3859:3.4.1", "RFC2779:2.3.1", "RFC2779:2.3.2", "RFC2779:5.1.5", "RFC2779:5.1.13")
+@pytest.mark.conforms(
+    "RFC2779:2.3.1", "RFC2779:2.3.2", "RFC2779:5.1.5", "RFC2779:5.1.13", "RFC3859:3.1:response", "RFC3859:3.4.1:2"
+)
 async def test_who_is_blocked_is_refused_and_learns_nothing(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         await watch.rule("bo@example.org", Decision.BLOCK)
@@ -109,7 +118,7 @@ async def test_who_is_blocked_is_refused_and_learns_nothing(tmp_path: Path) -> N
     assert [who for who, *_ in await kept(tmp_path)] == [CY.native]
 
 
-@pytest.mark.conforms("RFC3859:3.4.1")
+@pytest.mark.conforms("RFC3859:3.4.1:3")
 async def test_a_second_subscription_between_the_same_two_fails_and_the_first_goes_on(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         await watch.subscribe(BO, of="first")
@@ -123,7 +132,7 @@ async def test_a_second_subscription_between_the_same_two_fails_and_the_first_go
         assert watch.told(BO) == [("terminated", HERE)]
 
 
-@pytest.mark.conforms("RFC3859:3.4.1")
+@pytest.mark.conforms("RFC3859:3.4.1:3:refresh")
 async def test_the_same_id_refreshes_it(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         await watch.subscribe(BO, 60.0, of="one")
@@ -140,14 +149,14 @@ async def test_the_same_id_refreshes_it(tmp_path: Path) -> None:
         assert watch.service.subscription(BO, KESTREL) is None
 
 
-@pytest.mark.conforms("RFC3859:3.4.2")
+@pytest.mark.conforms("RFC3859:3.1:duration")
 async def test_what_is_granted_can_be_less_than_what_was_wished(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         assert (await watch.subscribe(BO, 1e9)).duration == LONGEST
         assert (await watch.subscribe(CY)).duration is None
 
 
-@pytest.mark.conforms("RFC3859:3.4.1")
+@pytest.mark.conforms("RFC3859:3.4.3:fetch")
 async def test_a_fetch_is_one_notify_and_no_subscription_but_is_noted(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         watch.service.heard(HERE)
@@ -161,7 +170,7 @@ async def test_a_fetch_is_one_notify_and_no_subscription_but_is_noted(tmp_path: 
     assert await kept(tmp_path) == []
 
 
-@pytest.mark.conforms("RFC3859:3.4.1", "RFC2779:5.1.7")
+@pytest.mark.conforms("RFC2779:5.1.7", "RFC3859:3.4.3:cancel")
 async def test_a_cancel_is_exactly_one_notify_more(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         await watch.subscribe(BO, of="one")
@@ -188,7 +197,7 @@ async def test_nobody_cancels_for_somebody_else(tmp_path: Path) -> None:
         assert watch.told(BO) == [("active", HERE)]
 
 
-@pytest.mark.conforms("RFC3859:3.4.1")
+@pytest.mark.conforms("RFC3859:3.4.1:4:end", "RFC3857:4.7.1:terminated")
 async def test_when_it_has_expired_nothing_comes_any_more(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         await watch.subscribe(BO, 60.0)
@@ -206,7 +215,7 @@ async def test_when_it_has_expired_nothing_comes_any_more(tmp_path: Path) -> Non
     assert await kept(tmp_path) == []
 
 
-@pytest.mark.conforms("RFC3859:3.4.1", "RFC2779:3.2.2")
+@pytest.mark.conforms("RFC2779:3.2.2", "RFC3859:3.4:subscriptions", "RFC3859:3.4.1:4:first")
 async def test_after_a_crash_between_the_answer_and_the_notify_it_is_notified(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         response = await watch.service.subscribe(Subscribe(BO, KESTREL, None, "one", "t"))
@@ -246,7 +255,7 @@ async def test_where_it_cannot_be_kept_there_is_none(tmp_path: Path, monkeypatch
         assert (await watch.subscribe(BO)).status is Status.SUCCESS
 
 
-@pytest.mark.conforms("RFC2779:2.2.5", "RFC2779:3.2.3")
+@pytest.mark.conforms("RFC2779:2.2.5", "RFC2779:3.2.3", "RFC3859:3.4.2:changes")
 async def test_many_watchers_are_one_watch_upstream_and_as_many_notifies(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         await watch.rule("blocked*", Decision.BLOCK)
@@ -336,7 +345,7 @@ async def test_a_politely_blocked_watcher_sees_what_one_of_somebody_offline_does
     assert "Basic.OPEN" not in blocked
 
 
-@pytest.mark.conforms("RFC2779:5.1.11", "RFC2779:5.1.16")
+@pytest.mark.conforms("RFC2779:5.1.11", "RFC2779:5.1.16", "RFC3857:4.7.1:pending")
 async def test_who_has_to_be_confirmed_waits_for_the_owner(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         await watch.rule("*", Decision.CONFIRM)
@@ -384,7 +393,7 @@ async def test_who_answers_as_the_bot_says_is_heard(tmp_path: Path) -> None:
             assert watch.told(who) == [("active", UNKNOWN)]
 
 
-@pytest.mark.conforms("RFC2779:5.1.5", "RFC2779:5.1.9", "RFC2779:5.1.16")
+@pytest.mark.conforms("RFC2779:5.1.5", "RFC2779:5.1.9", "RFC2779:5.1.16", "RFC3857:4.7.1:terminated")
 @pytest.mark.parametrize("first", [Decision.CONFIRM, Decision.ALLOW, Decision.POLITE_BLOCK])
 async def test_who_is_blocked_afterwards_is_told_that_it_is_over(tmp_path: Path, first: Decision) -> None:
     async with watching(tmp_path) as watch:
@@ -403,7 +412,7 @@ async def test_who_is_blocked_afterwards_is_told_that_it_is_over(tmp_path: Path,
     assert await kept(tmp_path) == [(BO.native, "terminated", "rejected")]
 
 
-@pytest.mark.conforms("RFC2779:2.3.7")
+@pytest.mark.conforms("RFC2779:2.3.7", "RFC3859:3.4.1:4:access")
 async def test_rules_hold_while_the_owner_is_nowhere_and_take_effect_on_who_watches(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         watch.service.heard(HERE)
@@ -425,7 +434,7 @@ async def test_rules_hold_while_the_owner_is_nowhere_and_take_effect_on_who_watc
         assert watch.told(CY) == [("active", HERE)]
 
 
-@pytest.mark.conforms("RFC2779:3.2.2")
+@pytest.mark.conforms("RFC2779:3.2.2", "RFC3859:3.4:subscriptions")
 async def test_a_pending_one_outlives_a_restart_and_what_was_decided_meanwhile_counts(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         await watch.rule("*", Decision.CONFIRM)
@@ -457,7 +466,7 @@ async def test_whoever_could_not_be_told_of_a_refusal_is_told_when_they_can(tmp_
         assert watch.told(BO) == [("terminated", CLOSED)], "we may have died before"
 
 
-@pytest.mark.conforms("RFC2779:5.1.10")
+@pytest.mark.conforms("RFC2779:5.1.10", "RFC3857:4.7.1:waiting")
 async def test_who_is_never_answered_waits_and_is_given_up_at_last(tmp_path: Path) -> None:
     async with watching(tmp_path) as watch:
         await watch.rule("*", Decision.CONFIRM)

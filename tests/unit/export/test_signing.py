@@ -39,7 +39,7 @@ def signed(identity: Identity, data: bytes = DATA) -> bytes:
     return Signer.load(identity.key_file, identity.file).sign(data)
 
 
-@pytest.mark.conforms("RFC2779:2.5.1", "RFC2779:5.4.7", "RFC2779:5.4.9")
+@pytest.mark.conforms("RFC2779:2.5.1", "RFC2779:5.4.7", "RFC2779:5.4.9", "RFC3862:5.2")
 def test_what_is_signed_holds_and_what_was_changed_does_not(tmp_path: Path) -> None:
     archive = Identity(tmp_path, "archive")
     signature = signed(archive)

@@ -103,6 +103,7 @@ def test_an_edited_line_and_what_is_no_line() -> None:
     assert notice.content == Message(Text("told"), MessageKind.NOTICE)
 
 
+@pytest.mark.conforms("RFC3860:3.4.2:carried")
 @pytest.mark.parametrize(
     ("stamp", "hops"),
     [

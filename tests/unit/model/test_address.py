@@ -35,7 +35,9 @@ LOCAL_PARTS = [
 ]
 
 
-@pytest.mark.conforms("RFC3922:3", "RFC3860:A", "RFC3859:A", "RFC2779:2.1.3")
+@pytest.mark.conforms(
+    "RFC2779:2.1.3", "RFC3860:A.3", "RFC3859:3.2", "RFC3859:A.3", "RFC3922:3.2:percent", "RFC3922:3.2:scheme"
+)
 @pytest.mark.parametrize(("native", "encoded"), LOCAL_PARTS)
 def test_uri_table(native: str, encoded: str) -> None:
     address = Address("office", native)

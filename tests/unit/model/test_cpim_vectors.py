@@ -56,7 +56,7 @@ def mended(metadata: str, *repairs: Repair) -> CpimMessage:
     return read
 
 
-@pytest.mark.conforms("RFC3862:2.1", "RFC3862:2.2", "RFC3862:2.4", "RFC3862:5.1", "RFC2779:4.1.2", "RFC2779:4.1.10")
+@pytest.mark.conforms("RFC2779:4.1.2", "RFC2779:4.1.10", "RFC3862:2", "RFC3862:5.1")
 def test_a_whole_object() -> None:
     assert loads(WEATHER) == CpimMessage(
         sender=Mailbox("im:pia@woods.example", "PIA THE POET"),
@@ -77,7 +77,7 @@ def test_a_whole_object() -> None:
     )
 
 
-@pytest.mark.conforms("RFC3862:2")
+@pytest.mark.conforms("RFC3860:3.3:relay", "RFC3862:2.2:octets", "RFC3862:2.2:order", "RFC3862:6:unchanged")
 @pytest.mark.parametrize("strict", [True, False])
 def test_what_was_received_is_given_back_octet_by_octet(strict: bool) -> None:
     read = loads(WEATHER, strict)
@@ -88,7 +88,6 @@ def test_what_was_received_is_given_back_octet_by_octet(strict: bool) -> None:
     assert entity(inner) == b"Content-Type: Message/CPIM\r\n\r\n" + dumps(read)
 
 
-@pytest.mark.conforms("RFC3862:2")
 def test_a_changed_message_is_another_one() -> None:
     read = loads(WEATHER)
     changed = replace(read, subjects=())
@@ -101,7 +100,7 @@ def test_a_changed_message_is_another_one() -> None:
     assert replace(foreign, cc=()).repairs == frozenset()
 
 
-@pytest.mark.conforms("RFC3862:4.1", "RFC3862:3.6")
+@pytest.mark.conforms("RFC3862:2.3.1:read", "RFC3862:3.2", "RFC3862:3.6", "RFC3862:4.1")
 @pytest.mark.parametrize(
     ("line", "mailbox"),
     [
@@ -121,7 +120,7 @@ def test_mailboxes(line: str, mailbox: Mailbox) -> None:
     assert loads(dumps(replace(read, cc=()))).sender == mailbox
 
 
-@pytest.mark.conforms("RFC3862:4.2", "RFC3862:4.3")
+@pytest.mark.conforms("RFC3862:2.2:several", "RFC3862:4.2", "RFC3862:4.3")
 def test_several_recipients_in_their_order() -> None:
     read = message(f"{BASE}|cc: B <im:b@x.example>|To: <im:c@x.example>|cc: <im:d@x.example>")
     assert read.to == (Mailbox("im:bo@gw.example"), Mailbox("im:c@x.example"))
@@ -129,13 +128,13 @@ def test_several_recipients_in_their_order() -> None:
     assert loads(dumps(replace(read))) == read
 
 
-@pytest.mark.conforms("RFC3862:4.5", "RFC3862:3.3", "RFC2779:4.1.6")
+@pytest.mark.conforms("RFC2779:4.1.6", "RFC3862:2.2:utf-8", "RFC3862:3.3", "RFC3862:4.5")
 def test_subjects_by_language() -> None:
     read = message(f"{BASE}|Subject:;lang=pt-BR Reunião às 9|Subject: a meeting|Subject:;lang=fr ")
     assert read.subjects == (Subject("Reunião às 9", "pt-BR"), Subject("a meeting"), Subject("", "fr"))
 
 
-@pytest.mark.conforms("RFC3862:2.3", "RFC3862:2.3.1")
+@pytest.mark.conforms("RFC3862:2.3", "RFC3862:2.3.1:read", "RFC3862:2.3.1:unknown")
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
@@ -153,7 +152,7 @@ def test_escapes_are_understood(written: str, meant: str) -> None:
     assert message(f"{BASE}|Subject: {written}").subjects == (Subject(meant),)
 
 
-@pytest.mark.conforms("RFC3862:2.3.1")
+@pytest.mark.conforms("RFC3862:2.2:controls", "RFC3862:2.3.1:written")
 def test_only_what_has_to_be_escaped_is() -> None:
     every = "".join(map(chr, range(0x20))) + "\x7f"
     text = f"'a' \"b\" \\ é \x85 😀{every}"
@@ -164,14 +163,13 @@ def test_only_what_has_to_be_escaped_is() -> None:
     assert loads(written).subjects == (Subject(text),)
 
 
-@pytest.mark.conforms("RFC3862:2.3.1")
 def test_lone_surrogates() -> None:
     read = mended(rf"{BASE}|Subject: a\ud83db\ude00\ud83d", Repair.ESCAPE)
     assert read.subjects == (Subject("a�b��"),)
     assert mended(rf"{BASE}|Subject: a\ude00", Repair.ESCAPE).subjects == (Subject("a�"),)
 
 
-@pytest.mark.conforms("RFC3862:3.4", "RFC3862:4.6", "RFC2779:4.1.8")
+@pytest.mark.conforms("RFC2779:4.1.8", "RFC3862:3.4:prefix", "RFC3862:3.4:name", "RFC3862:4.6")
 @pytest.mark.parametrize("space", ["", " "])
 def test_namespaces(space: str) -> None:
     read = message(f"{BASE}|NS: gw{space}<urn:example:gw>|gw.Net: irc|NS: other <urn:example:gw>|other.Id: 7")
@@ -182,14 +180,14 @@ def test_namespaces(space: str) -> None:
     assert loads(dumps(replace(read))) == read
 
 
-@pytest.mark.conforms("RFC3862:3.4", "RFC3862:4.6")
+@pytest.mark.conforms("RFC3862:3.4:prefix")
 def test_a_prefix_bound_again_means_the_new_one_from_there() -> None:
     read = message(f"{BASE}|NS: p <urn:a:1>|p.X: 1|NS: p <urn:a:2>|p.X: 2")
     assert [str(each.name) for each in read.extensions] == ["urn:a:1X", "urn:a:2X"]
     assert loads(dumps(replace(read))) == read
 
 
-@pytest.mark.conforms("RFC3862:3.4")
+@pytest.mark.conforms("RFC3862:4")
 def test_core_headers_by_another_prefix() -> None:
     read = message(f"NS: c <{CORE}>|c.From: <im:a@x.example>|c.To: <im:b@x.example>|c.{DATE}|c.Subject: x")
     assert (read.sender.uri, read.to[0].uri, read.when) == ("im:a@x.example", "im:b@x.example", WHEN)
@@ -197,7 +195,7 @@ def test_core_headers_by_another_prefix() -> None:
     assert read.extensions == ()
 
 
-@pytest.mark.conforms("RFC3862:3.4", "RFC3862:4.6")
+@pytest.mark.conforms("RFC3862:3.4:default", "RFC3862:4")
 def test_another_default_namespace_hides_the_core() -> None:
     refused(f"NS: <urn:example:other>|{BASE}", "From: is missing")
     read = message(f"{BASE}|NS: <urn:example:other>|From: <im:c@x.example>|NS: <{CORE}>|X: y")
@@ -210,12 +208,12 @@ def test_another_default_namespace_hides_the_core() -> None:
     assert read.extensions == (Extension(HeaderName("urn:a:1", "X"), "y"),)
 
 
-@pytest.mark.conforms("RFC3862:3.4")
+@pytest.mark.conforms("RFC3862:7.2")
 def test_the_uri_of_a_header() -> None:
     assert str(HeaderName(CORE, "Top&Tail")) == "urn:ietf:params:cpim-headers:Top%26Tail"
 
 
-@pytest.mark.conforms("RFC3862:3.5", "RFC3862:4.7", "RFC3922:4")
+@pytest.mark.conforms("RFC3862:3.5:required", "RFC3862:3.5:feature", "RFC3862:4.7", "RFC3922:4.2.7")
 def test_what_is_required_and_not_understood_is_told() -> None:
     read = message(f"{BASE}|NS: p <urn:a:1>|Require: p.X,Subject,Y|Require: p.Z")
     x, y, z = HeaderName("urn:a:1", "X"), HeaderName(CORE, "Y"), HeaderName("urn:a:1", "Z")
@@ -235,7 +233,7 @@ def test_what_cannot_be_resolved_is_required_all_the_same(required: str) -> None
     assert HeaderName("", required.removeprefix("Subject, ")) in read.not_understood({HeaderName(CORE, "X")})
 
 
-@pytest.mark.conforms("RFC3862:3.2", "RFC3862:3.6")
+@pytest.mark.conforms("RFC3862:3.3", "RFC3862:3.6")
 def test_parameters_of_unknown_headers() -> None:
     (read,) = message(rf'{BASE}|X:;p="q \"w\"";lang=en;n=42 v').extensions
     assert read == Extension(HeaderName(CORE, "X"), "v", (("p", 'q "w"'), ("lang", "en"), ("n", "42")))
@@ -243,7 +241,7 @@ def test_parameters_of_unknown_headers() -> None:
     assert read.parameter("none") is None
 
 
-@pytest.mark.conforms("RFC3862:2.2", "RFC3862:3.1")
+@pytest.mark.conforms("RFC3862:2.2:case", "RFC3862:2.2:unknown")
 def test_names_are_matched_in_their_case() -> None:
     read = message(f"{BASE}|from: x|CC: y|datetime: z|subject: w")
     assert [each.name.local for each in read.extensions] == ["from", "CC", "datetime", "subject"]
@@ -285,7 +283,7 @@ def test_what_is_no_time_is_kept_and_left_to_the_arrival(written: str) -> None:
         dumps(replace(read))
 
 
-@pytest.mark.conforms("RFC3862:6")
+@pytest.mark.conforms("RFC3862:6:headers")
 def test_what_must_be_there_and_how_often() -> None:
     refused(f"{BO}|{DATE}", "From: is missing")
     refused(f"{ANA}|{DATE}", "To: is missing")
@@ -296,7 +294,15 @@ def test_what_must_be_there_and_how_often() -> None:
     assert read.subjects == (Subject("a", "en"), Subject("b", "EN"))
 
 
-@pytest.mark.conforms("RFC3862:2.2", "RFC3862:3.6")
+@pytest.mark.conforms(
+    "RFC3862:2.2:line",
+    "RFC3862:2.2:spaces",
+    "RFC3862:2.2:utf-8",
+    "RFC3862:2.2:controls",
+    "RFC3862:3.1",
+    "RFC3862:3.2",
+    "RFC3862:3.6",
+)
 @pytest.mark.parametrize(
     ("metadata", "says"),
     [
@@ -337,7 +343,7 @@ def test_what_is_refused_in_both_modes(metadata: str, says: str) -> None:
     refused(metadata, says)
 
 
-@pytest.mark.conforms("RFC3862:2.2")
+@pytest.mark.conforms("RFC3862:2.2:crlf")
 def test_bare_lf() -> None:
     data = octets(BASE).replace(b"\r\n", b"\n")
     with pytest.raises(CpimError):
@@ -355,7 +361,7 @@ def test_bare_lf() -> None:
         assert dumps(read) == each
 
 
-@pytest.mark.conforms("RFC3862:2.2")
+@pytest.mark.conforms("RFC3862:2.2:spaces")
 @pytest.mark.parametrize(
     "line",
     ["Subject:x", "Subject:  x", "Subject: x ", "Subject: x\t", "Subject:;lang=fr  x"],
@@ -391,13 +397,13 @@ def test_mailboxes_that_are_mended(line: str, mailbox: Mailbox) -> None:
     assert mended(f"{line}|{BO}|{DATE}", Repair.MAILBOX).sender == mailbox
 
 
-@pytest.mark.conforms("RFC3862:3.1", "RFC3862:3.4")
+@pytest.mark.conforms("RFC3862:3.1", "RFC3862:3.4:before")
 @pytest.mark.parametrize("line", ["a.b.c: d", ".X: d", "X.: d", "p.X: d"])
 def test_headers_that_are_passed_over(line: str) -> None:
     assert mended(f"{BASE}|{line}", Repair.HEADER).extensions == ()
 
 
-@pytest.mark.conforms("RFC3862:4.6")
+@pytest.mark.conforms("RFC3862:3.4:uri", "RFC3862:4.6")
 @pytest.mark.parametrize(
     "line", ["NS: p <urn:x:y#z>", "NS: p <relative>", "NS: p", "NS: p.q <urn:x:y>", "NS: p  <urn:x:y>"]
 )
@@ -411,7 +417,7 @@ def test_required_instead_of_require() -> None:
     assert message(f"{BASE}|Required: Thing", strict=False).repairs == {Repair.REQUIRED}
 
 
-@pytest.mark.conforms("RFC3862:2.4")
+@pytest.mark.conforms("RFC3862:2.4:type")
 @pytest.mark.parametrize("name", ["Content-Type", "content-type"])
 def test_no_blank_line_before_the_mime_headers(name: str) -> None:
     data = f"{BASE}|{name}: text/plain; charset=utf-8|Content-Length: 2||hi".replace("|", "\r\n").encode()
@@ -456,7 +462,7 @@ def test_the_type_before_it_without_a_blank_line() -> None:
             loads(data)
 
 
-@pytest.mark.conforms("RFC3862:2.4", "RFC2779:4.1.5")
+@pytest.mark.conforms("RFC2779:4.1.5", "RFC3862:2.4:any")
 @pytest.mark.parametrize(
     ("content", "read"),
     [
@@ -474,7 +480,16 @@ def test_contents(content: str, read: Content) -> None:
     assert loads(octets(BASE, content), strict=False).content == read
 
 
-@pytest.mark.conforms("RFC3862:2.4")
+@pytest.mark.conforms("RFC2779:4.1.4", "RFC3862:2.4:any")
+def test_a_card_that_says_how_its_sender_can_be_reached_stays_as_it_is() -> None:
+    card = b"BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Ana Reis\r\nTEL:tel:+351-21-000\r\nEND:VCARD\r\n"
+    given = replace(GOOD, content=Content(card, "text/vcard", (("charset", "utf-8"),)))
+    read = loads(dumps(given))
+    assert read.content == given.content
+    assert dumps(read).endswith(b"Content-Type: text/vcard; charset=utf-8\r\n\r\n" + card)
+
+
+@pytest.mark.conforms("RFC3862:2.4:type")
 @pytest.mark.parametrize(
     "content",
     [PLAIN, f"{PLAIN}|", f"{PLAIN}|{PLAIN}||", "Content-Type: text||", "Content-Type: a/b; c||",
@@ -487,7 +502,7 @@ def test_contents_that_are_refused(content: str) -> None:
             loads(octets(BASE, content), strict)
 
 
-@pytest.mark.conforms("RFC3862:2.4")
+@pytest.mark.conforms("RFC3862:2.4:type")
 @pytest.mark.parametrize(
     ("content", "body"),
     [
@@ -508,7 +523,7 @@ def test_a_content_without_a_type(content: str, body: bytes) -> None:
         loads(octets(BASE, content + "é"), strict=False)
 
 
-@pytest.mark.conforms("RFC3922:4", "RFC2779:5.4.8")
+@pytest.mark.conforms("RFC2779:5.4.8", "RFC3922:4.2.9:text", "RFC3922:4.2.9:charset", "RFC3922:4.2.9:other")
 def test_texts() -> None:
     assert Content("a\r\nb é".encode()).text() == "a\nb é"
     assert Content(b"hi", parameters=()).text() == "hi"
@@ -527,7 +542,7 @@ def test_texts() -> None:
             content.text()
 
 
-@pytest.mark.conforms("RFC3862:2", "RFC2779:2.5.3")
+@pytest.mark.conforms("RFC3862:6:wrapped")
 def test_a_message_in_a_message_stays_as_it_is() -> None:
     inner = loads(WEATHER)
     outer = CpimMessage(Mailbox("im:gw@x.example"), inner.to, cpim.enclose(inner), WHEN)
@@ -570,7 +585,7 @@ GOOD = message(BASE)
 NAME = HeaderName("urn:a:1", "X")
 
 
-@pytest.mark.conforms("RFC3862:3.6")
+@pytest.mark.conforms("RFC3862:3.1", "RFC3862:3.6")
 @pytest.mark.parametrize(
     "value",
     [

@@ -13,7 +13,7 @@ from adapters.xmpp.subscriptions import Subscription
 from bridge.model.presence import Activity, Basic, Presence, Tuple
 from bridge.model.result import Failure, Reason
 from bridge.model.subscription import Subscribe, SubscriptionEvent, SubscriptionState
-from tests.unit.xmpp.folk import ANA, KESTREL, ME, PUPPET, Folk, presence
+from tests.unit.xmpp.folk import ANA, KESTREL, ME, PUPPET, STANZAS, Folk, presence
 from tests.unit.xmpp.muc import BOT, DOMAIN, PLACE, ROOM, USER, Muc
 
 FULL = f"{PUPPET}/rialto"
@@ -30,6 +30,7 @@ async def heard(folk: Folk, *kinds: str, **more: str) -> list[tuple[str, str, st
     return folk.kinds()
 
 
+@pytest.mark.conforms("RFC3922:6.1:granted", "RFC3922:6.2:asked", "RFC3922:6.3.1:changed", "RFC3922:6.4:ended")
 async def test_added_seen_and_removed() -> None:
     folk = Folk()
     folk.core.presences[KESTREL.address] = BUSY
@@ -78,6 +79,7 @@ async def test_removed_and_added_again_in_one_breath_they_are_seen() -> None:
         assert await heard(folk) == [(FULL, "", ANA)], "and stay so"
 
 
+@pytest.mark.conforms("RFC3922:6.2:denied")
 async def test_refused_they_are_not_asked_again_as_long_as_they_are_a_contact() -> None:
     folk = Folk()
     async with folk.working():
@@ -92,6 +94,7 @@ async def test_refused_they_are_not_asked_again_as_long_as_they_are_a_contact() 
     assert list(folk.core.memory) == [KEY]
 
 
+@pytest.mark.conforms("RFC3922:5.1.4", "RFC3922:6.2:granted", "RFC3922:6.5")
 async def test_what_a_contact_shows() -> None:
     folk = Folk(memory={KEY: "[true, true, true]"})
     async with folk.working():
@@ -115,6 +118,7 @@ async def test_what_a_contact_shows() -> None:
     assert folk.core.memory == {KEY: "[true, true, false]"}
 
 
+@pytest.mark.conforms("RFC3922:6.1:nobody")
 @pytest.mark.parametrize("nobody", [f"nobody@{DOMAIN}", f"#tea%libera@{DOMAIN}", f"bo%x.org%office@{DOMAIN}", DOMAIN])
 async def test_nobody_is_no_contact(nobody: str) -> None:
     folk = Folk()
@@ -209,7 +213,7 @@ async def test_who_takes_back_a_request_that_nobody_answered_hears_nothing_more(
     assert folk.core.subscriptions == {}
 
 
-@pytest.mark.conforms("RFC3922:5.1")
+@pytest.mark.conforms("RFC3922:6.1:denied")
 async def test_who_is_refused_is_told_why_and_that_it_is_over() -> None:
     folk = Folk()
     folk.core.refusal = Failure(Reason.FORBIDDEN, "no")
@@ -217,6 +221,40 @@ async def test_who_is_refused_is_told_why_and_that_it_is_over() -> None:
         assert await heard(folk, "subscribe") == [(PUPPET, "error", ANA), (PUPPET, "unsubscribed", ANA)]
         assert await heard(folk, "probe") == [(PUPPET, "unsubscribed", ANA)]
     assert folk.core.memory == {}
+
+
+@pytest.mark.conforms(
+    "RFC3859:3.4:ids", "RFC3922:6.1:parameters", "RFC3922:6.1:nobody", "RFC3922:6.1:forbidden", "RFC3922:6.4:ended"
+)
+async def test_what_a_request_becomes_and_how_it_is_refused() -> None:
+    folk = Folk()
+    async with folk.working():
+        for mid in ("one", "two"):
+            asking = presence("subscribe", sender=f"{ANA}/phone")
+            asking.set("id", mid)
+            folk.people.presence(asking)
+            await folk.settle()
+            await heard(folk, "unsubscribe")
+        first, end, second, _ = folk.core.asked
+        assert (first.watcher, first.target) == (ME, KESTREL.address)
+        assert (first.duration, first.transaction_id, second.transaction_id) == (None, "one", "two")
+        assert (end.duration, end.subscription_id) == (0.0, first.subscription_id)
+        assert first.subscription_id != second.subscription_id
+        assert len(first.subscription_id) == 32, "128 random bits"
+
+        folk.core.refusal = Failure(Reason.FORBIDDEN, "no")
+        refused = presence("subscribe")
+        refused.set("id", "three")
+        folk.people.presence(refused)
+        await folk.settle()
+        error, _ = folk.taken()
+        assert (error.get("id"), error.get("from"), error.get("to")) == ("three", PUPPET, ANA)
+        assert error.find(f"error/{{{STANZAS}}}forbidden") is not None
+
+        folk.people.presence(presence("subscribe", to=f"nobody@{DOMAIN}"))
+        await folk.settle()
+        error, _ = folk.taken()
+        assert error.find(f"error/{{{STANZAS}}}item-not-found") is not None
 
 
 @pytest.mark.parametrize("event", [SubscriptionEvent.REJECTED, SubscriptionEvent.GIVEUP])

@@ -90,6 +90,7 @@ CONTENTS = {
 }
 
 
+@pytest.mark.conforms("RFC3922:4.1.6", "RFC3922:4.1.7", "RFC3922:4.1.8")
 @pytest.mark.parametrize(("inner", "content"), CONTENTS.items())
 def test_contents(inner: str, content: object) -> None:
     line = read_line(message(inner), ROOM)
@@ -111,6 +112,7 @@ LABELS = {
 }
 
 
+@pytest.mark.conforms("RFC3922:4.1.8")
 @pytest.mark.parametrize(("inner", "label"), LABELS.items())
 def test_what_says_nothing_has_a_label(inner: str, label: str) -> None:
     line = read_line(message(inner), ROOM)

@@ -33,6 +33,7 @@ OPEN = Tuple("a", Basic.OPEN)
 CLOSED = Tuple("a", Basic.CLOSED)
 
 
+@pytest.mark.conforms("RFC3922:5.1.8")
 @pytest.mark.parametrize(
     ("inner", "found"),
     [
@@ -75,6 +76,7 @@ def test_any_presence_has_an_answer_and_is_bounded(stanza: Element, tuple_id: st
     assert found.priority is None or 0 <= found.priority <= 1
 
 
+@pytest.mark.conforms("RFC3863:4.1.5:higher", "RFC3922:5.2.9")
 @pytest.mark.parametrize(
     ("tuples", "shown", "room"),
     [
@@ -121,6 +123,7 @@ def test_nothing_known_is_no_tuple() -> None:
     assert best(Presence(ME)) is None
 
 
+@pytest.mark.conforms("RFC3863:4.1.5:missing")
 @pytest.mark.parametrize(
     ("value", "priority"), [(None, 0), (0.0, 0), (0.001, 1), (0.5, 64), (0.992, 126), (0.995, 126), (1.0, 127)]
 )
@@ -130,7 +133,7 @@ def test_priorities_of_others(value: float | None, priority: int) -> None:
 
 @given(st.integers(0, 127))
 def test_priorities_come_back(priority: int) -> None:
-    """The formulas of RFC 3922 section 4.2 are each other's inverse."""
+    """The formulas for RFC 3922 sections 5.1.7 and 5.2.13 are each other's inverse."""
     found = read_tuple(presence("", f"<priority>{priority}</priority>"), "a")
     assert appearance(Presence(ME, (found,))).priority == priority
 

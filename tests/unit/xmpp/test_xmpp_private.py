@@ -111,6 +111,7 @@ def only(folk: Folk) -> Event:
     return event
 
 
+@pytest.mark.conforms("RFC3922:4.1.1", "RFC3922:4.1.2")
 def test_a_message_to_a_puppet() -> None:
     folk = Folk()
     delay = "<delay xmlns='urn:xmpp:delay' from='example.org' stamp='2024-05-06T07:08:09Z'/>"
@@ -128,6 +129,17 @@ def test_a_message_to_a_puppet() -> None:
     folk.people.message(message("<encrypted xmlns='eu.siacs.conversations.axolotl'><payload/></encrypted>"))
     event = only(folk)
     assert (event.content, event.protection) == (Opaque("an encrypted message"), Protection.END_TO_END)
+
+
+@pytest.mark.conforms("RFC3922:4.1.4")
+def test_the_type_of_a_message_makes_no_difference() -> None:
+    folk = Folk()
+    heard = set()
+    for kind in ("chat", "normal", ""):
+        folk.people.message(message("<body>hi</body>", kind=kind))
+        event = only(folk)
+        heard.add((event.place, event.sender, event.to, event.content, event.protection))
+    assert len(heard) == 1
 
 
 @pytest.mark.parametrize(
@@ -265,6 +277,7 @@ def test_two_bots_do_not_talk_for_ever() -> None:
 # Telling
 
 
+@pytest.mark.conforms("RFC3860:3.1:response")
 def test_the_writer_is_told() -> None:
     folk = Folk()
     folk.people.message(message("<body>x</body>", mid="a&apos;1"))

@@ -237,6 +237,7 @@ async def test_the_line_itself_says_in_history_whose_it_was() -> None:
     assert spoken(muc)[0].sender.stands_for == KES
 
 
+@pytest.mark.conforms("RFC3860:3.4.2:carried")
 def test_what_is_said_in_private_goes_no_further_than_it_may() -> None:
     folk = Folk()
     folk.people.message(message(f"<body>hi</body>{Mark(hops=4).element()}"))

@@ -24,6 +24,7 @@ def parsed(stanza: str) -> Element:
     return element
 
 
+@pytest.mark.conforms("RFC2779:4.1.6")
 @given(ANYTHING)
 @example("\r\n\r")
 @example("]]>")
