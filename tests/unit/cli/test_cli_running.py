@@ -106,7 +106,7 @@ import asyncio, sys
 import bridge.service
 
 class Stubborn:
-    def __init__(self, config, keeper, store):
+    def __init__(self, config, keeper, store, counts):
         pass
 
     async def run(self, stop):
