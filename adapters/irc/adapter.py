@@ -176,12 +176,7 @@ class IrcAdapter:
             partners=self._conversations.partners,
             gaps=self._gaps,
             catchup=lambda tell: CatchUp(
-                self._gaps,
-                tell=tell,
-                put=self._splits.take,
-                last_seen=core.last_seen,
-                crashed=core.crashed,
-                now=time.time,
+                self._gaps, tell=tell, put=self._splits.take, last_seen=core.last_seen, crashed=core.crashed
             ),
             playback=Playback(
                 self._gaps,

@@ -6,6 +6,7 @@ by its id. Where the history does not reach back as far as we were away, the res
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -91,7 +92,7 @@ class CatchUp:
         put: Callable[[Event | State], None],
         last_seen: Callable[[Place], float | None],
         crashed: Callable[[BaseException], None],
-        now: Callable[[], float],
+        now: Callable[[], float] = time.time,
     ) -> None:
         """`tell` gets what the history holds, `put` what was held. `last_seen` is as `bridge.contract.Core.last_seen`.
         `crashed` is told of a fault that nobody foresaw. `now` gives seconds since the epoch."""
