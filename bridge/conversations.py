@@ -85,8 +85,9 @@ class Conversations:
         return self.may_use(address) or (address in self._talking and not self._rules.denies(address))
 
     def exists(self, address: Address) -> bool:
-        """Whether there can be such a person, spelt so that rules see who it is."""
-        if address.network not in self._adapters or self._is_room(address):
+        """Whether there can be such a person, spelt so that rules see who it is: a rule that names one who is called
+        like a pattern is about many."""
+        if address.network not in self._adapters or self._is_room(address) or "*" in address.native:
             return False
         return self._is_canonical(address) or self._in_rooms(address)
 

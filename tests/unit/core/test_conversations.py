@@ -461,3 +461,18 @@ def test_who_left_the_rooms_may_go_on_to_watch_and_who_is_let_in_no_more_may_not
     assert may(talks(elsewhere, pair(ANA.address, KESTREL.address))) == (True, True), "who talks with them sees them"
     assert may(talks(Rules(deny=(Pattern("libera:kestrel"),)), pair(ANA.address, KESTREL.address))) == (False, False)
     assert not talks(Rules(), inside=True).may_still_watch(ANA.address, Address("home", "bo"))
+
+
+async def test_whoever_is_called_like_a_pattern_is_nobody_to_be_let_in_by_name(tmp_path: Path) -> None:
+    """A JID may be ``*@example.org``. Whoever is asked about it, and answers as they are told to, would let in all."""
+    nets = networks()
+    star = person("*@example.org", "office")
+    nets["office"].at_home_here.add(star.address.native)
+    nets["home"].at_home_here.add("ana")
+    asking = Rules(people=(Policy(Pattern("*"), RuleKind.ACCESS, "*", Decision.CONFIRM),))
+    async with running(tmp_path, nets, asking):
+        response = await nets["office"].core.subscribe(Subscribe(star.address, ANA.address, None, "one", "trans"))
+        assert response.failure is not None
+        assert response.failure.reason is Reason.ITEM_NOT_FOUND
+        assert (await refusal(nets, private("psst", ANA, star.address))).reason is Reason.ITEM_NOT_FOUND
+        assert [text for _, text in nets["home"].told if "would like to see" in text] == []
