@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
+import structlog
+
 from bridge.asking import Asking
 from bridge.contract import Adapter
 from bridge.looks import ANSWER_WITHIN, Fetched, Looks
@@ -21,6 +23,8 @@ from bridge.subscriptions import LOOK_EVERY, Subscriptions
 from bridge.upstream import Upstream
 from bridge.visibility import Visibility
 from bridge.watchers import WatcherInfo, Watchers
+
+log = structlog.get_logger(__name__)
 
 
 class Admits(Protocol):
@@ -98,7 +102,11 @@ class PresenceService:
         """End what expires, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            self.expire()
+            try:
+                self.expire()
+            except Exception:
+                # The fault of one must not leave all others running for ever.
+                log.exception("what has expired could not be ended")
 
     def expire(self) -> None:
         """End what has expired by now."""

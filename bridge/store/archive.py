@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Connection, Select, delete, func, insert, or_, select
 
 from bridge.model.address import Address, AddressError
@@ -13,6 +14,8 @@ from bridge.model.native import bounded
 from bridge.store import codec
 from bridge.store.tables import archive, unkept
 from bridge.store.upsert import upsert
+
+log = structlog.get_logger(__name__)
 
 AT_ONCE = 1000
 """Rows erased in one operation, so that what is written meanwhile does not wait for long."""
@@ -113,8 +116,14 @@ def opt_in(connection: Connection, owner: Address) -> None:
 
 
 def opted_out(connection: Connection) -> list[Address]:
-    """Of whom nothing is kept."""
-    return [Address.parse(owner) for owner in connection.execute(select(unkept.c.owner)).scalars()]
+    """Of whom nothing is kept. What cannot be read back is left out, and logged."""
+    found = []
+    for owner in connection.execute(select(unkept.c.owner)).scalars():
+        try:
+            found.append(Address.parse(owner))
+        except AddressError:
+            log.error("who opted out of the archive cannot be read back from the store", owner=owner)
+    return found
 
 
 def count(connection: Connection, choice: Choice) -> int:

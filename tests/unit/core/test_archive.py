@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from bridge.archive import KEEP_NOTHING, Archive, Keeping
 from bridge.model.address import Place
@@ -13,6 +14,7 @@ from bridge.model.message import Gap, Message, Retraction, Text
 from bridge.rules import Pattern, Rules
 from bridge.store import Store, archive
 from bridge.store.archive import Choice, Kept
+from bridge.store.tables import unkept
 from tests.unit.core.bench import HOME, LIBERA, person, running, said
 from tests.unit.core.test_conversations import KESTREL, private, with_ana_at_home
 from tests.unit.stores import store_url
@@ -213,3 +215,12 @@ async def test_without_an_archive_people_learn_that(tmp_path: Path) -> None:
     store, mine = await opened(tmp_path, KEEP_NOTHING)
     assert "has no archive" in await mine.command()[1](ANA, "")
     await store.close()
+
+
+async def test_one_who_opted_out_and_cannot_be_read_back_bars_no_start(tmp_path: Path) -> None:
+    store, mine = await opened(tmp_path)
+    await mine.opt_out(ANA.address)
+    await store.write(lambda connection: connection.execute(insert(unkept), {"owner": "nobody"}))
+    assert await store.read(archive.opted_out) == [ANA.address]
+    await store.close()
+    assert await crossed(tmp_path, Keeping(FOR_LONG), said("hi", ANA)) == []

@@ -575,3 +575,27 @@ async def test_who_is_blocked_while_they_cannot_be_kept_leaves_nobody_followed_o
         await watch.subscribe(CY)
         followed = [wanted for target, wanted in watch.nets["libera"].watched if target == KESTREL]
         assert followed == [True, False, True]
+
+
+async def test_a_fault_while_something_expires_does_not_end_the_expiring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.presence_service.LOOK_EVERY", 0.0)
+    async with watching(tmp_path) as watch:
+        await watch.subscribe(BO, 60.0)
+        asked, expire, ended = 0, watch.service.expire, asyncio.Event()
+
+        def faulty() -> None:
+            nonlocal asked
+            asked += 1
+            if asked == 1:
+                raise RuntimeError("a fault of ours")
+            expire()
+            ended.set()
+
+        monkeypatch.setattr(watch.service, "expire", faulty)
+        watch.now += 60.0
+        running = asyncio.create_task(watch.service.run())
+        await asyncio.wait_for(ended.wait(), 10.0)
+        running.cancel()
+        assert watch.service.subscription(BO, KESTREL) is None
