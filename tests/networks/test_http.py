@@ -210,7 +210,7 @@ async def test_a_message_to_somebody_on_irc_and_their_answer(programs: Programs,
     await programs.people.irc.wait_for(reads(f"two {unique}"))
 
 
-@pytest.mark.conforms("RFC3860:3.1:message", "RFC3860:3.4.1:4")
+@pytest.mark.conforms("RFC3860:3.1:message", "RFC3860:3.4.1:4:success")
 async def test_a_message_to_somebody_on_xmpp(programs: Programs, unique: str) -> None:
     for by, puppet in ((KESTREL, KESTREL_ON_XMPP), (BO, BO_ON_XMPP)):
         status, result = await programs.write(by, ANA, f"{by.network} {unique}")

@@ -49,7 +49,7 @@ def shown(answer: Answer) -> Presence:
     return pidf.loads(answer.body).presence(KESTREL.address)
 
 
-@pytest.mark.conforms("RFC2779:3.1.1", "RFC2779:3.1.2", "RFC3859:3.4.3")
+@pytest.mark.conforms("RFC2779:3.1.1", "RFC2779:3.1.2", "RFC3859:3.4.3:fetch")
 async def test_a_document_says_whose_it_is_and_what_they_show(there: Asking) -> None:
     answer = await there.get(OF_KESTREL, BO)
     document = pidf.loads(answer.body)
@@ -212,7 +212,7 @@ async def test_who_is_blocked_is_told_so_whether_or_not_anybody_is_there(there: 
     assert (again.status, again.body) == (refused.status, refused.body)
 
 
-@pytest.mark.conforms("RFC3859:3.4.1:1", "RFC3859:A")
+@pytest.mark.conforms("RFC3859:3.4.1:1", "RFC3859:A.2")
 async def test_whom_a_path_means(there: Asking) -> None:
     bo = Presence(BO.address, (Tuple("phone", Basic.OPEN, show=Show.CHAT),))
     there.heard(bo)
