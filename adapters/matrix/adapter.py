@@ -295,8 +295,14 @@ class MatrixAdapter:
         self._tasks.spawn(self._look_again(intake), f"{self._network} doubt")
 
     async def _look_again(self, intake: Intake) -> None:
-        await asyncio.sleep(DOUBT)
-        await intake.catch_up()
+        while True:
+            await asyncio.sleep(DOUBT)
+            try:
+                await intake.catch_up()
+            except MatrixError as error:
+                log.info("the rooms are read later", network=self._network, error=str(error))
+            else:
+                return
 
     def _link_changed(self, up: bool) -> None:
         if not up:

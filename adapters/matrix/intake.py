@@ -68,7 +68,8 @@ class Intake:
         self._recent: dict[str, None] = {}
 
     async def transaction(self, body: Mapping[str, Any]) -> None:
-        """Take in one transaction; returns when the core has it durably."""
+        """Take in one transaction; returns when the core has it durably. Raises `MatrixError` where it cannot be told
+        now what was said before it."""
         events = body.get("events")
         pdus = [mapping(event) for event in events] if isinstance(events, list) else []
         if self._missed.in_doubt:
@@ -76,7 +77,8 @@ class Intake:
         await self._take_in(pdus, body)
 
     async def catch_up(self) -> None:
-        """Take in what people said in the rooms and the homeserver has not pushed; it may still be about to."""
+        """Take in what people said in the rooms and the homeserver has not pushed; it may still be about to. Raises
+        `MatrixError`."""
         await self._take_in(await self._missed.everywhere(), {})
 
     async def _take_in(self, pdus: Sequence[Mapping[str, Any]], body: Mapping[str, Any]) -> None:

@@ -31,6 +31,9 @@ DOUBT = 30.0
 PAGE = 100
 """Events asked for at once."""
 
+PATIENCE = 10.0
+"""Seconds for which a page is asked for again where it does not come."""
+
 MOST = 2000
 """Events of one room that are looked through. Beyond it, what was not pushed in such a crowd stays unknown."""
 
@@ -75,12 +78,15 @@ class Missed:
         return self._clock() < self._until
 
     async def everywhere(self) -> list[Pdu]:
-        """What people said in the rooms since the last message that is known of each, each room's in its order."""
+        """What people said in the rooms since the last message that is known of each, each room's in its order.
+
+        Raises `MatrixError` where a room cannot be read now: half of it would overtake the other half.
+        """
         found = await asyncio.gather(*(self._since(room) for room in self._rooms))
         return [pdu for timeline in found for pdu in timeline]
 
     async def completed(self, pdus: Sequence[Pdu]) -> list[Pdu]:
-        """A transaction's events, and among them what should have come before them."""
+        """A transaction's events, and among them what should have come before them. Raises `MatrixError`."""
         rooms = {room.room_id: room for pdu in pdus if (room := self._spoken_in(pdu)) is not None}
         read = await asyncio.gather(*(self._since(room) for room in rooms.values()))
         timelines = {room_id: deque(timeline) for room_id, timeline in zip(rooms, read, strict=True)}
@@ -106,7 +112,7 @@ class Missed:
 
     async def _since(self, room: Room) -> list[Pdu]:
         """What was said in the room since the last message that is known, in its order; nothing, where none is known,
-        or the homeserver does not tell."""
+        or the homeserver does not let us read. Raises `MatrixError` where it may later."""
         known = self._core.last_seen(room.place)
         if known is None or not room.entered:
             return []
@@ -117,18 +123,23 @@ class Missed:
         async with self._turn:
             while looked < MOST:
                 try:
-                    page = await self._client.request("GET", _ROOMS, room.room_id, "messages", query=query)
+                    page = await self._client.request(
+                        "GET", _ROOMS, room.room_id, "messages", query=query, patience=PATIENCE
+                    )
                 except MatrixError as error:
+                    if error.temporary:
+                        raise
                     log.info("a room could not be read", place=room.place.native, error=str(error))
                     break
                 chunk = page.get("chunk")
                 events = [mapping(event) for event in chunk] if isinstance(chunk, list) else []
-                spoken = [event for event in events if "state_key" not in event]
-                new = [event for event in spoken if _time(event) > known]
-                found += [{**event, "room_id": room.room_id} for event in new if self._is_said(event)]
+                # Not what our puppets said: that bears the time at which it was said elsewhere, however late it came.
+                said = [event for event in events if self._is_said(event)]
+                new = [event for event in said if _time(event) > known]
+                found += [{**event, "room_id": room.room_id} for event in new]
                 looked += len(events)
                 end = page.get("end")
-                if len(new) < len(spoken) or not events or not isinstance(end, str):
+                if (said and not new) or not events or not isinstance(end, str):
                     break
                 query["from"] = end
         return found[::-1]

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from adapters.matrix.errors import MatrixError
 from adapters.matrix.reading import read
 from adapters.matrix.tasks import Tasks
 from bridge.web.bearer import NoTokenError, authorised
@@ -62,7 +63,7 @@ class Server:
         late: Callable[[], None] = lambda: None,
     ) -> None:
         self._late = late
-        self._taking: asyncio.Task[None] | None = None
+        self._taking: asyncio.Task[MatrixError | None] | None = None
         self._token = token
         self._take = take
         self._user = user
@@ -114,13 +115,15 @@ class Server:
             raise RefusalError(503, "M_UNKNOWN", "not ready yet")
         # In a task of its own: if the homeserver hangs up meanwhile, what was begun is finished.
         await self._turn()
-        task = self._taking = self._tasks.spawn(self._timed(body), "transaction")
+        task = self._taking = self._tasks.spawn(self._taken(body), "transaction")
         try:
-            await asyncio.shield(task)
+            error = await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
                 raise RefusalError(503, "M_UNKNOWN", "not running any more") from None
             raise
+        if error is not None:
+            raise RefusalError(503, "M_UNKNOWN", f"what was said before it cannot be read yet: {error}")
         return {}
 
     async def _turn(self) -> None:
@@ -133,12 +136,18 @@ class Server:
                 raise RefusalError(503, "M_UNKNOWN", "the transaction before is still being taken in")
             await asyncio.wait({task}, timeout=left)
 
-    async def _timed(self, body: Mapping[str, Any]) -> None:
+    async def _taken(self, body: Mapping[str, Any]) -> MatrixError | None:
+        """Take it in; returns why that cannot be done now."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        await self._take(body)
+        try:
+            await self._take(body)
+        except MatrixError as error:
+            log.info("a transaction is to come again", error=str(error))
+            return error
         if loop.time() - began > LATE:
             self._late()
+        return None
 
 
 def _route(tail: str) -> tuple[str | None, str]:

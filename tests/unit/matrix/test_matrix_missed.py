@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.matrix import missed
+from adapters.matrix.errors import MatrixError
 from bridge.model.message import Message
 from tests.unit.matrix.homeserver import Homeserver, homeserver
 from tests.unit.matrix.parlour import Parlour, parlour
@@ -92,3 +93,43 @@ async def test_a_room_that_cannot_be_read_keeps_nothing_back(monkeypatch: pytest
         parts.missed.begin()
         await parts.intake.transaction({"events": [said(1)]})
         assert texts(parts) == ["line 1"]
+
+
+async def test_what_a_puppet_said_late_and_is_older_by_its_time_does_not_end_the_reading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Messages that waited bear the time at which they were said, in another room, before what is known here."""
+    monkeypatch.setattr(missed, "PAGE", 2)
+    async with lobby(monkeypatch) as (server, parts):
+        late = said(-50, KESTREL)
+        server.timeline = [
+            said(0),
+            said(1),
+            said(2),
+            *(late | {"event_id": f"$late{each}"} for each in range(3)),
+            said(3),
+        ]
+        await parts.intake.catch_up()
+        assert texts(parts)[-3:] == ["line 1", "line 2", "line 3"]
+
+
+async def test_where_a_page_does_not_come_nothing_overtakes_what_is_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(missed, "PAGE", 2)
+    async with lobby(monkeypatch) as (server, parts):
+        server.timeline = [said(0), *(said(number) for number in range(1, 6))]
+        right, fails = parts.missed._client.request, iter([False, True, False, True])
+
+        async def sometimes(*path: Any, **more: Any) -> Any:
+            if next(fails, False):
+                raise MatrixError(500, "M_UNKNOWN", "busy")
+            return await right(*path, **more)
+
+        monkeypatch.setattr(parts.missed._client, "request", sometimes)
+        parts.missed.begin()
+        with pytest.raises(MatrixError):
+            await parts.intake.catch_up()
+        with pytest.raises(MatrixError):
+            await parts.intake.transaction({"events": [said(5)]})
+        assert texts(parts) == []
+        await parts.intake.transaction({"events": [said(5)]})
+        assert texts(parts)[-5:] == [f"line {number}" for number in range(1, 6)]
