@@ -43,7 +43,13 @@ def table(*, sizes: int = 10_000, kill_times: int = 20) -> list[Fault]:
         for network in ("office", "home", "libera")
     ]
     rows += [
-        Fault("kills", f"`kill -9` of the bridge, {kill_times} times", lambda scene: kills(scene, kill_times), True),
+        Fault(
+            "kills",
+            f"`kill -9` of the bridge, {kill_times} times",
+            lambda scene: kills(scene, kill_times),
+            crashes=True,
+            within=900.0,
+        ),
         Fault("prosody-killed", "`kill -9` of Prosody, back after 2 s", restart_prosody, cuts=xmpp, server="xmpp"),
         Fault("ircd-killed", "`kill -9` of the IRC server, back after 2 s", restart_ircd, cuts=irc, server="irc"),
         Fault("synapse-killed", "`kill -9` of Synapse, back after 2 s", restart_synapse, server="matrix"),
