@@ -34,7 +34,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="show the rows and end")
     parser.add_argument("--minutes", type=float, default=30.0, help="of the soak; 0 for none (default: 30)")
     parser.add_argument("--warm-up", type=float, default=10.0, help="minutes of the same before it (default: 10)")
-    parser.add_argument("--pace", type=float, default=1.0, help="so many times as much is said in it (default: 1)")
+    parser.add_argument("--pace", type=float, default=1.0, help="so many times as much is said (default: 1)")
     parser.add_argument(
         "--size", type=int, default=10_000, help="messages that wait, a tenth toward Matrix (default: 10000)"
     )
@@ -53,7 +53,9 @@ SOAK = "soak"
 class Stage:
     """Makes a scene, and a new one after a row that did not settle."""
 
-    def __init__(self, *, echo: bool, keeper: bool) -> None:
+    def __init__(self, *, echo: bool, keeper: bool, pace: float) -> None:
+        """`pace` times as much is said as `Scene.talk` has by itself: less, on a machine that is busy otherwise."""
+        self._pace = pace
         self._echo = echo
         self._keeper = keeper
         self._made = 0
@@ -72,16 +74,17 @@ class Stage:
             await self.close()
         return row
 
-    async def soak(self, minutes: float, warm_up: float, pace: float) -> Soak:
+    async def soak(self, minutes: float, warm_up: float) -> Soak:
         """The soak, on a fresh scene."""
         await self.close()
-        return await soak(await self._ready(), minutes * 60, warm_up=warm_up * 60, pace=pace)
+        return await soak(await self._ready(), minutes * 60, warm_up=warm_up * 60)
 
     async def _ready(self) -> Scene:
         if self._scene is None:
             found = await self._stack.enter_async_context(servers(self._echo))
             self._made += 1
             self._scene = await self._stack.enter_async_context(scene(*found, f"r{self._made}", keeper=self._keeper))
+            self._scene.talk.slow_down(self._pace)
         return self._scene
 
     async def close(self) -> None:
@@ -91,8 +94,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(*, echo: bool, keeper: bool) -> AsyncIterator[Stage]:
-    made = Stage(echo=echo, keeper=keeper)
+async def stage(*, echo: bool, keeper: bool, pace: float) -> AsyncIterator[Stage]:
+    made = Stage(echo=echo, keeper=keeper, pace=pace)
     try:
         yield made
     finally:
@@ -117,7 +120,7 @@ async def _prove(arguments: argparse.Namespace) -> int:
     writes = arguments.write or not arguments.only
     soaks = SOAK in arguments.only.split(",") if arguments.only else setting is Setting.PLAIN
     good = True
-    async with stage(echo=arguments.echo, keeper=arguments.keeper) as made:
+    async with stage(echo=arguments.echo, keeper=arguments.keeper, pace=arguments.pace) as made:
         for number, fault in enumerate(rows, start=1):
             print(f"[{number}/{len(rows)}] {fault.what} ...", flush=True)
             row = await made.play(fault)
@@ -125,14 +128,14 @@ async def _prove(arguments: argparse.Namespace) -> int:
             good = good and not row.wrong
             if writes:
                 # After every row, for a run takes long.
-                await asyncio.to_thread(note, setting, [row])
+                await asyncio.to_thread(note, setting, [row], arguments.pace)
         if arguments.minutes and soaks:
             print(f"[soak] {arguments.minutes:g} minutes ...", flush=True)
-            soaked = await made.soak(arguments.minutes, arguments.warm_up, arguments.pace)
+            soaked = await made.soak(arguments.minutes, arguments.warm_up)
             print(soaked, flush=True)
             good = good and not soaked.wrong
             if writes:
-                await asyncio.to_thread(note_soak, soaked)
+                await asyncio.to_thread(note_soak, soaked, arguments.pace)
     if writes:
         FILE.write_text(page(names))
     return 0 if good else 1

@@ -101,23 +101,28 @@ _POINTS = {
 }
 
 
-def note(setting: Setting, rows: Sequence[Row]) -> None:
-    """Keep what was seen in these rows, in the place of what was seen in them before."""
+_SLOWER = "¹"
+"""Marks a row in which less was said than the page tells."""
+
+
+def note(setting: Setting, rows: Sequence[Row], pace: float) -> None:
+    """Keep what was seen in these rows, in the place of what was seen in them before. `pace` times as much was said as
+    the page tells."""
     file = SEEN / f"{setting}.json"
     kept = _read(file)
     versions = _versions("inspircd" if setting is Setting.ECHO else "ngircd")
-    kept |= {row.name: _cells(row) | {"on": _today(), "versions": versions} for row in rows}
+    kept |= {row.name: _cells(row) | {"on": _today(), "versions": versions, "pace": pace} for row in rows}
     _write(file, kept)
 
 
-def note_soak(soaked: Soak) -> None:
+def note_soak(soaked: Soak, pace: float) -> None:
     """The same, for the soak."""
     first, last = soaked.memory(soaked.window)
     seen = _cells(soaked.row) | {
         "on": _today(),
         "minutes": soaked.seconds / 60,
         "warm_up": soaked.warm_up / 60,
-        "pace": soaked.pace,
+        "pace": pace,
         "window": soaked.window / 60,
         "first": first,
         "last": last,
@@ -152,8 +157,17 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
     )
     columns = ("said", "lost", "refused", "doubled", "doubled_irc", "uncertain", "overtaken", "unheard", "unread")
     for row in rows:
-        cells = (row["what"], *(row[each] for each in columns), "**broken**" if row["wrong"] else "kept")
+        cells = (
+            row["what"] + _SLOWER * (row.get("pace", 1) < 1),
+            *(row[each] for each in columns),
+            "**broken**" if row["wrong"] else "kept",
+        )
         text += "| " + " | ".join(map(str, cells)) + " |\n"
+    if slower := sorted({row["pace"] for row in rows if row.get("pace", 1) < 1}):
+        text += (
+            f"\n{_SLOWER} On a machine that was busy otherwise: {' or '.join(f'{pace:g}' for pace in slower)} times "
+        )
+        text += "as much was said.\n"
     if any(row["wrong"] for row in rows):
         text += "\nBroken promises, as they were seen:\n\n"
         text += "".join(f"* {row['what']}: {_shortened(wrong)}\n" for row in rows for wrong in row["wrong"])

@@ -37,7 +37,6 @@ class Soak:
     row: Row
     seconds: float
     warm_up: float = 0.0
-    pace: float = 1.0
     rss: list[tuple[float, int]] = field(default_factory=list)
     tasks_before: int = 0
     tasks_after: int = 0
@@ -78,7 +77,6 @@ async def soak(
     seconds: float,
     *,
     warm_up: float = 0.0,
-    pace: float = 1.0,
     pause: tuple[float, float] = (10.0, 25.0),
     within: float = 180.0,
 ) -> Soak:
@@ -86,10 +84,9 @@ async def soak(
 
     `pause` is how long after one trouble comes the next. As it is, each connection is cut every other minute: were it
     cut as soon as it is there, the bridge would wait ever longer before it comes back, and nothing would be said.
-    `pace` times as much is said as in the other proofs: less, on a machine that is busy otherwise.
     """
     before = await tasks(scene)
-    result = Soak(Row("soak", ""), seconds, warm_up, pace, tasks_before=before)
+    result = Soak(Row("soak", ""), seconds, warm_up, tasks_before=before)
     troubles = in_turn(warm_up + seconds, ("office", "push", "lose", "limit", "libera", "fail"), pause=pause)
 
     async def make(scene: Scene) -> None:
@@ -97,10 +94,7 @@ async def soak(
             await troubles(scene)
 
     fault = Fault("soak", f"{seconds / 60:.0f} minutes of talk and trouble", make, cuts=frozenset({"xmpp", "irc"}))
-    usual = dict(scene.talk.pace)
-    scene.talk.pace = {key: each * pace for key, each in usual.items()}
     result.row = await run(fault, scene, within=within)
-    scene.talk.pace = usual
     deadline = time.monotonic() + SETTLE_TASKS
     while time.monotonic() < deadline:
         result.tasks_after = await tasks(scene)
