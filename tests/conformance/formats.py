@@ -153,7 +153,7 @@ WATCHER_INFORMATION = Part(
 
 IMDN = Part(
     "RFC 5438: notifications of what became of a message (IMDN)",
-    "`bridge/model/imdn`. No network of ours has them; they are for whoever exchanges message/cpim objects.",
+    "`bridge/model/imdn`. No network of ours has them; programs that hand messages in can ask for them (docs/http.md).",
     (
         Row("RFC5438:5", "Of delivery, processing and display is told what was asked for."),
         Row("RFC5438:6.1", "The headers are of a namespace of their own."),

@@ -124,7 +124,7 @@ async def test_where_nobody_will_ever_know_the_result_is_indeterminant(there: As
     assert len(libera(there).sent) == 1
 
 
-@pytest.mark.conforms("RFC3860:3.1:response", "RFC2779:5.4.1", "RFC2779:4.2.1")
+@pytest.mark.conforms("RFC3860:3.1:response", "RFC3860:3.4.1:4:later", "RFC2779:5.4.1", "RFC2779:4.2.1")
 async def test_what_is_not_known_in_time_is_told_on_the_senders_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +174,7 @@ async def test_a_failure_is_told_once_to_the_program_alone(tmp_path: Path, reaso
     assert not there.nets["office"].notices
 
 
-@pytest.mark.conforms("RFC3860:3.4.1:1", "RFC3860:A.2")
+@pytest.mark.conforms("RFC3860:3.4.1:order", "RFC3860:3.4.1:1")
 async def test_an_inbox_that_is_none_is_the_first_thing_to_fail(there: Asking) -> None:
     await there.say(KESTREL, "reject bo@example.net")
     for bad in ("im:", "im:?body=hi", "im:bo", "pres:kestrel@libera", "mailto:kestrel@libera", "im:a%zz@libera"):
@@ -187,7 +187,7 @@ async def test_an_inbox_that_is_none_is_the_first_thing_to_fail(there: Asking) -
         assert (await there.post(BO, written(), in_path)).status == 400
 
 
-@pytest.mark.conforms("RFC3860:3.4.1:2")
+@pytest.mark.conforms("RFC3860:3.4.1:order", "RFC3860:3.4.1:2")
 async def test_one_that_cannot_be_resolved_is_the_next(tmp_path: Path) -> None:
     async with asking(tmp_path, Rules(dm_per_hour=0)) as there:
         for inbox in ("im:kestrel@nowhere.example", "im:kestrel@elsewhere", "im:cy%40example.net@office"):
@@ -244,7 +244,7 @@ async def test_to_names_the_inbox_of_the_path(there: Asking) -> None:
     assert [part.place.native for part in libera(there).sent] == ["kestrel"]
 
 
-@pytest.mark.conforms("RFC2779:4.1.5")
+@pytest.mark.conforms("RFC3922:4.2.9:charset", "RFC3922:4.2.9:other")
 async def test_what_is_no_text_is_not_said(there: Asking) -> None:
     for kind in (
         "text/html; charset=utf-8",
@@ -271,6 +271,7 @@ async def test_what_others_write_loosely_is_read(there: Asking) -> None:
     assert texts(libera(there)) == ["Grüße"]
 
 
+@pytest.mark.conforms("RFC3862:3.5:required", "RFC3922:4.2.7")
 async def test_what_is_required_and_not_understood_is_not_processed(there: Asking) -> None:
     foreign = "NS: my <urn:x-these:tests>\nRequire: my.Thing\nmy.Thing: x"
     answer = await there.post(BO, written(more=foreign))
