@@ -152,6 +152,9 @@ class _Loading:
         }
         if settings.keep_map < settings.keep_bodies:
             assembly.problems.append((("keep_map",), "must not be shorter than keep_bodies"))
+        if settings.http.public_listen == settings.http.listen:
+            text = "is http.listen, where all of that is, too; write another port, or leave the key out"
+            assembly.problems.append((("http", "public_listen"), text))
         if assembly.problems:
             raise ConfigError(mistake(loc, text, self._file, self._env) for loc, text in assembly.problems)
         return parts

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.contract import SendError, Voice
 from bridge.model import imdn
@@ -20,7 +22,10 @@ from bridge.model.result import Reason, Receipt, Status
 from bridge.rules import Pattern, Rules
 from bridge.store import Store
 from bridge.store.deliveries import untold
+from bridge.submissions import BUSY, INDETERMINANT, SUCCESS, Result
+from bridge.web import messages
 from bridge.web.messages import STATUS
+from bridge.web.programs import RefusedError
 from tests.unit.core.bench import OFFICE, config
 from tests.unit.core.loopback import Loopback
 from tests.unit.core.test_conversations import private
@@ -307,6 +312,73 @@ async def test_the_result_as_a_report_where_the_sender_asked_to_be_told(there: A
         report = imdn.loads(answer.body)
         assert (report.message_id, report.kind, report.status) == (f"id-{status}", kind, said)
         assert report.recipient == "im:kestrel@libera"
+
+
+PIECES = st.sampled_from(
+    [
+        *(
+            "From",
+            "To",
+            "cc",
+            "DateTime",
+            "Subject",
+            "NS",
+            "Require",
+            "Content-Type",
+            "imdn",
+            "r",
+            "Hops",
+            "Span",
+            "Media",
+        ),
+        *(": ", ".", ";", "<", ">", "=", ",", "%", "?", "@", "\r\n", "\r\n\r\n", "\n", "\\u0000", "\0"),
+        *("<im:bo@example.net>", "<urn:ietf:params:imdn>", "<org.rialto.bridge:cpim>", "imdn.Message-ID: x\r\n"),
+        *("imdn.Disposition-Notification: positive-delivery\r\n", "imdn.Original-To: <x:y>\r\n", "bold", "1e9", "-1"),
+        *("r.Hops: ", "r.Span: ", "r.Mention: im:", "r.Reply-To: %", "r.Media: image", "text/plain; charset=utf-8"),
+    ]
+)
+
+
+HOPS_NS = "NS: r <org.rialto.bridge:cpim>"
+HEADERS = st.builds(
+    "{}: {}".format,
+    st.sampled_from(
+        [
+            *("Subject", "cc", "To", "imdn.Message-ID", "imdn.Disposition-Notification", "imdn.Original-To", "r.Kind"),
+            *("r.Thread", "r.Reply-To", "r.Replaces", "r.Span;start=0;end=4", "r.Media;size=1", "r.Location;uri=geo:1"),
+            *("r.Mention", "r.Network", "r.Native-Id", "r.Protection", "r.Hops"),
+        ]
+    ),
+    st.sampled_from(
+        [
+            *("x", "emote", "bold", "image", "geo", "7", "im:kestrel@libera", "<im:kestrel@libera>", "<im:x@y>", "%41"),
+            *("positive-delivery, negative-delivery, processing", "end-to-end", "A \\u0001 <x:y>"),
+        ]
+    )
+    | st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=10),
+)
+
+
+@given(
+    st.binary(max_size=200)
+    | st.lists(PIECES | st.text(max_size=5), max_size=30).map(lambda found: "".join(found).encode("utf-8", "replace"))
+    | st.lists(HEADERS, max_size=6).map(lambda found: written(more="\n".join([NS, HOPS_NS, *found])))
+)
+def test_whatever_is_sent_is_taken_or_refused(body: bytes) -> None:
+    """With a status of the sender's own trouble: nothing that they send is a fault of ours."""
+    refusal = None
+    try:
+        read = messages._read(body)
+        for each in (read.sender, *read.to):
+            messages._uri(each.uri, "To")
+        message, envelope = messages._said(read)
+        event = messages._event(message, envelope, BO, KESTREL.address, envelope.id or "x", 1e9)
+        for result in (SUCCESS, INDETERMINANT, Result(Status.FAILURE, BUSY)):
+            assert messages._response(read, result, envelope.id or "x", 1e9).status in (200, 202, 503)
+        assert event.hops <= HOPS
+    except RefusedError as refused:
+        refusal = refused.answer.status
+    assert refusal in (None, 400, 415)
 
 
 async def test_when_it_was_written_is_believed_within_a_day(there: Asking) -> None:

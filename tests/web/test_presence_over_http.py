@@ -1,20 +1,28 @@
 """``GET /presence``: every answer and its headers, over the whole core."""
 
+import asyncio
 import re
+import socket
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from bridge.config import Http, Listen
+from bridge.contract import StartError
 from bridge.model import pidf, watcherinfo
 from bridge.model.address import Address, Person
 from bridge.model.presence import Basic, Presence, Show, Tuple
 from bridge.model.result import Failure, Reason
 from bridge.rules import Pattern, Rules
+from bridge.service import Service
 from bridge.views import closed
+from tests.unit.core.bench import config
+from tests.unit.core.test_spine import networks
 from tests.web.asking import (
     ANA,
     AWAY,
@@ -319,6 +327,16 @@ async def test_the_second_listener_has_what_programs_need_and_nothing_else(tmp_p
         for closed_here in ("/metrics", "/healthz", "/readyz", "/api/status", "/api/messages?id=x", "/home/x", "/"):
             for method in ("GET", "PUT", "POST"):
                 assert (await there.ask(method, closed_here)).status == 404, closed_here
+
+
+async def test_a_second_listener_that_cannot_be_is_named(tmp_path: Path) -> None:
+    nets = networks()
+    plain = config(tmp_path, nets)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        second = Listen("127.0.0.1", taken.getsockname()[1])
+        service = Service(replace(plain, http=Http(listen=plain.http.listen, public_listen=second)))
+        with pytest.raises(StartError, match=f"http.public_listen: cannot listen on {second}"):
+            await service.run(asyncio.Event())
 
 
 async def test_other_methods_are_not_allowed(there: Asking) -> None:

@@ -203,6 +203,14 @@ ONE_CHANGE: list[tuple[str, str, list[str]]] = [
         "public_listen: 8080",
         ["config.yaml: http.public_listen: write HOST:PORT, for example 127.0.0.1:29330 or [::1]:29330"],
     ),
+    (
+        "admin_token: admin-token",
+        "public_listen: 127.0.0.1:29330",
+        [
+            "config.yaml: http.public_listen: is http.listen, where all of that is, too; write another port, or leave "
+            "the key out"
+        ],
+    ),
     ("admin_token: admin-token", "public_url: bridge.example.org", [f"config.yaml: http.public_url: {URL}"]),
     ("admin_token: admin-token", "public_url: https://b.example.org/", [f"config.yaml: http.public_url: {URL}"]),
 ]
