@@ -234,11 +234,15 @@ class Contacts:
                 await self._refused(known)
             elif known.hears:
                 await self._end(known)
+            else:
+                self._showing.forget(*pair)
 
     async def _refused(self, known: Subscription) -> None:
         """They are to see nothing any more, and to know it."""
         if known.hears and known.address is not None:
             self._showing.end(known.person, known.address)
+        elif known.address is not None:
+            self._showing.forget(known.person, known.address)
         self._speak(known, "unsubscribed")
         await self._keep(replace(known, hears=False))
 

@@ -70,9 +70,18 @@ class Showing:
         """What the puppet is to show to the person, from when `show` says so."""
         self._wanted[person, address] = wanted
 
+    def of(self, person: str, address: Address) -> Appearance | None:
+        """What is wanted; None for nothing at all."""
+        return self._wanted.get((person, address))
+
     def show(self, person: str, address: Address) -> None:
         """Show the person what is wanted, in its turn."""
         self._mark((person, address))
+
+    def forget(self, person: str, address: Address) -> None:
+        """There is nothing between the two any more."""
+        self._wanted.pop((person, address), None)
+        self._shown.pop((person, address), None)
 
     def opened(self) -> None:
         """Whoever has the bot on their roster is told anew; of the puppets the core tells anew. In rooms they show it
@@ -99,7 +108,7 @@ class Showing:
         self._write(person, address, GONE)
         self._shown.pop((person, address), None)
         if address is not None:
-            self._wanted.pop((person, address), None)
+            self.forget(person, address)
 
     def farewell(self) -> None:
         """We go: nobody shall see those online who are not."""

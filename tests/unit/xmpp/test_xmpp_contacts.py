@@ -79,6 +79,18 @@ async def test_removed_and_added_again_in_one_breath_they_are_seen() -> None:
         assert await heard(folk) == [(FULL, "", ANA)], "and stay so"
 
 
+async def test_of_one_who_never_was_let_in_nothing_is_left() -> None:
+    folk = Folk()
+    folk.core.granted = SubscriptionState.PENDING
+    async with folk.working():
+        await heard(folk, "subscribe", "unsubscribe")
+        await heard(folk, "subscribe")
+        folk.core.end(ME, KESTREL.address, SubscriptionEvent.REJECTED)
+        assert await heard(folk) == [(PUPPET, "unsubscribed", ANA)]
+        assert folk.people.showing.of(ANA, KESTREL.address) is None
+    assert folk.core.memory == {}
+
+
 @pytest.mark.conforms("RFC3922:6.2:denied")
 async def test_refused_they_are_not_asked_again_as_long_as_they_are_a_contact() -> None:
     folk = Folk()
