@@ -138,10 +138,12 @@ class Core(Protocol):
         on from the source meanwhile, beyond a bounded amount (`bridge.inlet`). Raises `asyncio.CancelledError` only.
         """
 
-    def presence(self, presence: Presence) -> None:
+    def presence(self, presence: Presence, *, passing: bool = False) -> None:
         """What a person of this network shows now. The last value wins; it is neither kept nor waited for.
 
         No tuples: nothing is known of them any more (they went out of sight), which is not the same as closed.
+        `passing`: it may be over in a moment, and for hundreds at once, as in a netsplit. Whoever watches or looks at
+        them learns it now; rooms go on to see what they saw, until it is told again as lasting, or something else is.
         """
 
     def presence_of(self, address: Address) -> Presence:

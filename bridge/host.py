@@ -113,9 +113,9 @@ class Host:
             self.ignored("in the room already")
         await self._shared.journal.accept(taken, keep)
 
-    def presence(self, presence: Presence) -> None:
+    def presence(self, presence: Presence, *, passing: bool = False) -> None:
         """See `bridge.contract.Core.presence`."""
-        self._shared.presence.heard(presence)
+        self._shared.presence.heard(presence, passing=passing)
 
     def presence_of(self, address: Address) -> Presence:
         """See `bridge.contract.Core.presence_of`."""

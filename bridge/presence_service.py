@@ -119,9 +119,9 @@ class PresenceService:
 
     # For adapters (`bridge.contract.Core`)
 
-    def heard(self, presence: Presence) -> None:
-        """A network told what a person of it shows now."""
-        self._presences.heard(presence)
+    def heard(self, presence: Presence, *, passing: bool = False) -> None:
+        """A network told what a person of it shows now; `passing`: see `bridge.contract.Core.presence`."""
+        self._presences.heard(presence, passing=passing)
 
     def public(self, address: Address) -> Presence:
         """What all readers of a room may see of somebody."""

@@ -49,6 +49,7 @@ class Presences:
         self._known: dict[Address, Known] = {}
         self._lost: dict[Address, float] = {}
         self._shown: dict[Address, Presence] = {}
+        self._in_rooms: dict[Address, Presence] = {}  # what rooms go on to see of somebody
         self._listeners: list[Callable[[Address], None]] = []
 
     def listen(self, changed: Callable[[Address], None]) -> None:
@@ -70,12 +71,19 @@ class Presences:
 
     def public(self, address: Address) -> Presence:
         """What all readers of a room may see of somebody."""
-        return everybodys(self.of(address), self._decided(address))
+        return everybodys(self._in_rooms.get(address) or self.of(address), self._decided(address))
 
-    def heard(self, presence: Presence) -> None:
-        """A network told what a person of it shows now."""
+    def heard(self, presence: Presence, *, passing: bool = False) -> None:
+        """A network told what a person of it shows now. `passing`: rooms go on to see what they saw."""
         address = presence.presentity
-        if self.of(address) == presence or self._denies(address):
+        if self._denies(address):
+            return
+        held = self._in_rooms.pop(address, None)
+        if passing:
+            self._in_rooms[address] = held or self.of(address)
+        if self.of(address) == presence:
+            if held is not None:
+                self.publish(address)
             return
         now, before = self._clock(), self._known.pop(address, None)
         self._lost.pop(address, None)
@@ -106,5 +114,5 @@ class Presences:
 
     def offline(self, network: str) -> None:
         """Nothing is known any more of that network's people."""
-        for address in [known for known in self._known if known.network == network]:
+        for address in [each for each in {**self._known, **self._in_rooms} if each.network == network]:
             self.heard(Presence(address))

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 
 from adapters.irc import presence, standing
 from adapters.irc.ids import canonical_nick
@@ -43,6 +43,13 @@ class _Who:
     at: float = 0.0
 
 
+class Tell(Protocol):
+    """`bridge.contract.Core.presence`."""
+
+    def __call__(self, presence: Presence, /, *, passing: bool = False) -> None:
+        """Somebody shows this."""
+
+
 class Whereabouts:
     """Takes what the bot's connection tells. `ask` sends a command of low urgency on it; `tell` is the core's.
 
@@ -55,7 +62,7 @@ class Whereabouts:
         network: str,
         *,
         ask: Callable[[Command], None],
-        tell: Callable[[Presence], None],
+        tell: Tell,
         own: Callable[[Source], bool],
         gone: Callable[[str, str], None],
         clock: Callable[[], float],
@@ -109,7 +116,7 @@ class Whereabouts:
         if why is Why.PRESENCE and wanted:
             self._aliases[nick] = nick
         self._send(self._watchlist.follow(nick, why) if wanted else self._watchlist.unfollow(nick, why))
-        if wanted and why is Why.PRESENCE and nick in self.people:
+        if wanted and why is Why.PRESENCE and nick in self.people and nick not in self._split:
             self._show(nick)
         elif not wanted:
             self._settle(nick)
@@ -192,7 +199,8 @@ class Whereabouts:
             note=about.note,
             bot=about.bot,
         )
-        if about.away is not None or nick in self._told:
+        # Of whoever is in a netsplit, this is from before it.
+        if nick not in self._split and (about.away is not None or nick in self._told):
             self._show(nick)
 
     def tick(self) -> None:
@@ -211,10 +219,10 @@ class Whereabouts:
                     self._inquire(channel)
         self._send(self._watchlist.poll(now, session.channels.is_member))
         for nick, until in list(self._split.items()):
-            if until <= now:
-                del self._split[nick]
-                if not session.channels.is_member(nick):
-                    self._gone(nick)
+            if until <= now and session.channels.is_member(nick):
+                self._back(nick)
+            elif until <= now:
+                self._gone(nick)
         for nick, until in list(self._closed.items()):
             if until <= now:
                 del self._closed[nick]
@@ -235,6 +243,8 @@ class Whereabouts:
 
     def _spoke(self, said: events.Said) -> None:
         source, known = said.source, self.people.get(said.source.nick)
+        if source.nick in self._split:
+            self._back(source.nick)
         told = (source.user, source.host, said.account if said.account is not None else known and known.account)
         if known is not None and told == (known.user, known.host, known.account) and (known.bot or not said.bot):
             return
@@ -260,15 +270,17 @@ class Whereabouts:
             return
         if is_split(reason):
             self._let_go(nick, "")
-            # They may be back in a moment; if not, they go with those who are held back.
+            # They cannot be had now, but may be back in a moment; if not, they go with those who are held back.
             self._split[nick] = self._clock() + HOLD + SPREAD
+            self._say(nick, presence.offline(self.address(nick)), passing=True)
         else:
             self._gone(nick)
 
     def _gone(self, nick: str) -> None:
         self._let_go(nick, "")
         self.people.forget(nick)
-        self._split.pop(nick, None)
+        if self._split.pop(nick, None) is not None:
+            self._told.pop(nick, None)  # it was told as passing, and lasts now
         self._say(nick, presence.offline(self.address(nick)))
         self._decay(nick)
 
@@ -295,7 +307,9 @@ class Whereabouts:
         if nick not in self._watchlist or not self._counts(source):
             return
         if not online:
-            if nick not in self._split:
+            # Of whoever is in a channel with us the QUIT is still to come, and tells whether it is a netsplit.
+            member = self._session is not None and self._session.channels.is_member(nick)
+            if nick not in self._split and not member:
                 self._gone(nick)
             return
         news = nick not in self.people
@@ -338,18 +352,18 @@ class Whereabouts:
         self._closed.pop(nick, None)
         self._say(nick, presence.online(self.address(nick), known))
 
-    def _say(self, nick: str, shown: Presence) -> None:
+    def _say(self, nick: str, shown: Presence, *, passing: bool = False) -> None:
         if self._told.get(nick) == shown or (not shown.tuples and nick not in self._told):
             return
         if shown.tuples:
             self._told[nick] = shown
         else:
             del self._told[nick]
-        self._tell(shown)
+        self._tell(shown, passing=passing)
         # Who was asked for before the network told its case mapping may be known to the core by another spelling.
         alias = self._aliases.get(nick, shown.presentity.native)
         if alias != shown.presentity.native:
-            self._tell(replace(shown, presentity=Address(self._network, alias)))
+            self._tell(replace(shown, presentity=Address(self._network, alias)), passing=passing)
 
     def _send(self, commands: list[Command]) -> None:
         for command in commands:

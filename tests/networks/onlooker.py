@@ -15,14 +15,15 @@ from bridge.model.subscription import Notify, Response, Subscribe, Subscription,
 class Onlooker:
     """The part of `bridge.contract.Core` that has to do with presence and with finding people.
 
-    `shown` is what an adapter told of its own people; `presences` is what it is told of others, set by the test, which
-    also says how subscriptions are answered: `granted` is the state that they get, `refusal` why none is granted.
-    `notifying` is the adapter's side of it. Commands are those of `offers`, answered, unless they end with a question
-    mark.
+    `shown` is what an adapter told of its own people, `passing` what of it may be over in a moment; `presences` is what
+    it is told of others, set by the test, which also says how subscriptions are answered: `granted` is the state that
+    they get, `refusal` why none is granted. `notifying` is the adapter's side of it. Commands are those of `offers`,
+    answered, unless they end with a question mark.
     """
 
     def __init__(self) -> None:
         self.shown: list[Presence] = []
+        self.passing: list[Presence] = []
         self.presences: dict[Address, Presence] = {}
         self.watches: list[tuple[Address, Address, bool]] = []
         self.offers = {"help": Offer("help", "", "what I can do"), "block": Offer("block", "WHO", "a rule")}
@@ -34,8 +35,10 @@ class Onlooker:
         self.notifying: Callable[[Notify], None] = lambda notify: None
         self.crashes: list[BaseException] = []
 
-    def presence(self, presence: Presence) -> None:
+    def presence(self, presence: Presence, *, passing: bool = False) -> None:
         self.shown.append(presence)
+        if passing:
+            self.passing.append(presence)
 
     def presence_of(self, address: Address) -> Presence:
         return self.presences.get(address, Presence(address))

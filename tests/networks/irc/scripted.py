@@ -1,12 +1,13 @@
 """An IRC server that keeps what is said (IRCv3 draft/chathistory), for the tests: no packaged server does.
 
 It says no more than it has understood: registration with capabilities, channels, messages with tags, echoes by label,
-and the two ways of reading a history that Rialto uses. What a server may do otherwise is for a test to choose.
+who is there, and the two ways of reading a history that Rialto uses. What a server may do otherwise is for a test to
+choose. Thousands of people who say nothing are names on a list, without a connection each.
 """
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
@@ -67,7 +68,8 @@ class ScriptedIrcServer:
 
     With `refuse`, nobody is told any history. `caps` are offered. With `strip`, what is kept loses the tags that
     clients gave it, as with some bouncers. `swallow` are texts that arrive, whose sender is cut off before that is
-    confirmed. After `cut_after` pages the connection that asked is cut off, once, and `on_cut` is called.
+    confirmed. After `cut_after` pages the connection that asked is cut off, once, and `on_cut` is called. `silent` are
+    people without a connection, by channel.
     """
 
     def __init__(self, *, caps: frozenset[str] = CAPS) -> None:
@@ -83,6 +85,7 @@ class ScriptedIrcServer:
         self.clients: dict[str, Client] = {}
         self.channels: dict[str, list[Client]] = {}
         self.histories: dict[str, list[Kept]] = {}
+        self.silent: dict[str, list[str]] = {}
         self.port = 0
         self._numbers = itertools.count(1)
         self._server: asyncio.Server | None = None
@@ -158,6 +161,8 @@ class ScriptedIrcServer:
                 self._history(client, which.upper(), target.lower(), selector, int(limit), label)
             case "NAMES", [name]:
                 self._names(client, name.lower())
+            case "WHO", [mask, *_]:
+                self._who(client, mask.lower(), **_labelled(label))
             case "QUIT", _:
                 self._gone(client)
             case _:
@@ -201,9 +206,43 @@ class ScriptedIrcServer:
         self._names(client, name)
 
     def _names(self, client: Client, name: str) -> None:
-        nicks = " ".join(member.nick for member in self.channels[name])
-        client.say(f":scripted 353 {client.nick} = {name} :{nicks}")
+        nicks = [*(member.nick for member in self.channels[name]), *self.silent.get(name, ())]
+        for some in range(0, len(nicks), 20):
+            client.say(f":scripted 353 {client.nick} = {name} :{' '.join(nicks[some : some + 20])}")
         client.say(f":scripted 366 {client.nick} {name} :end")
+
+    def _who(self, client: Client, mask: str, **tags: str) -> None:
+        """Everybody in a channel is here, and not away; of anybody else nothing is told."""
+        nicks = [*(member.nick for member in self.channels.get(mask, ())), *self.silent.get(mask, ())]
+        tied = {"batch": f"b{next(self._numbers)}"} if tags and "batch" in client.caps else {}
+        if tied:
+            client.say(f":scripted BATCH +{tied['batch']} labeled-response", **tags)
+        for nick in nicks:
+            client.say(f":scripted 352 {client.nick} {mask} {nick} host scripted {nick} H :0 {nick}", **tied)
+        client.say(f":scripted 315 {client.nick} {mask} :end", **tied)
+        if tied:
+            client.say(f":scripted BATCH -{tied['batch']}")
+
+    def split(self, channel: str, nicks: Iterable[str]) -> None:
+        """These are lost with another server, as seen by whoever is in the channel."""
+        lost = set(nicks)
+        self.silent[channel] = [nick for nick in self.silent[channel] if nick not in lost]
+        self._show(channel, (f":{nick}!{nick}@host QUIT :hub.scripted leaf.scripted" for nick in lost))
+
+    def join(self, channel: str, nicks: Iterable[str]) -> None:
+        """These come, or come back."""
+        come = list(nicks)
+        self.silent.setdefault(channel, []).extend(come)
+        self._show(channel, (f":{nick}!{nick}@host JOIN {channel}" for nick in come))
+
+    def cut(self, nick: str) -> None:
+        """A connection breaks."""
+        self._gone(self.clients[nick])
+
+    def _show(self, channel: str, lines: Iterable[str]) -> None:
+        for line in lines:
+            for member in self.channels.get(channel, ()):
+                member.say(line)
 
     def _said(self, client: Client, line: Line, target: str, text: str, label: str) -> None:
         tags = "" if self.strip else ";".join(f"{key}={tag}" for key, tag in line.tags.items() if key.startswith("+"))

@@ -31,6 +31,10 @@ async def test_a_netsplit(kind: str, new_folder: Callable[[str], Path], crowd: C
             kim.say("#tea", "where are they?")
             await until(core.said, "a line", lambda: core.items)
             assert not core.all(Left)
+            # Whoever wants to know learns at once that they cannot be had; rooms are told nothing.
+            assert core.shown[6:] == core.passing
+            assert {shown.presentity.native for shown in core.passing} == {human.nick for human in far}
+            assert {shown.tuples[0].basic for shown in core.passing} == {Basic.CLOSED}
             await servers.tie()
             for human in far:
                 await kim.see(
@@ -44,7 +48,8 @@ async def test_a_netsplit(kind: str, new_folder: Callable[[str], Path], crowd: C
             assert core.said()[1] == ("far0", MessageKind.TEXT, "here we are")
             assert not core.all(Left)
             assert not core.all(Joined)
-            assert len(core.shown) == 6
+            assert len(core.shown) == 6 + 2 * len(far)
+            assert {shown.tuples[0].basic for shown in core.shown[6 + len(far) :]} == {Basic.OPEN}
             assert not len(adapter._splits)
 
             # Once more, and two of them do not come back.
@@ -56,6 +61,7 @@ async def test_a_netsplit(kind: str, new_folder: Callable[[str], Path], crowd: C
             await servers.tie()
             await until(lambda: len(adapter._splits) == 2, "two held back", lambda: core.items)
             assert not core.all(Left)
+            before = len(core.shown)
             for part_of in (adapter._splits, adapter._whereabouts):
                 clock = part_of._clock
                 part_of._clock = lambda clock=clock: clock() + HOLD + SPREAD + 1  # type: ignore[misc]  # bound now
@@ -64,5 +70,5 @@ async def test_a_netsplit(kind: str, new_folder: Callable[[str], Path], crowd: C
             await until(lambda: len(core.all(Left)) == 2, "two departures", lambda: core.items)
             assert {left.address for left in core.all(Left)} == gone
             assert {left.cause for left in core.all(Left)} == {Cause.QUIT}
-            closed = {shown.presentity for shown in core.shown[6:] if shown.tuples[0].basic is Basic.CLOSED}
+            closed = {shown.presentity for shown in core.shown[before:] if shown.tuples[0].basic is Basic.CLOSED}
             assert closed == gone

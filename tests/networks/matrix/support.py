@@ -64,8 +64,8 @@ class RecordingCore(Onlooker):
             self.items.append(item)
         self._changed.set()
 
-    def presence(self, presence: Presence) -> None:
-        super().presence(presence)
+    def presence(self, presence: Presence, *, passing: bool = False) -> None:
+        super().presence(presence, passing=passing)
         self._changed.set()
 
     def online(self) -> None:

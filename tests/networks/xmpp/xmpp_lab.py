@@ -94,8 +94,8 @@ class RecordingCore(Onlooker):
         self.ignores.append(what)
         self._soon()
 
-    def presence(self, presence: Presence) -> None:
-        super().presence(presence)
+    def presence(self, presence: Presence, *, passing: bool = False) -> None:
+        super().presence(presence, passing=passing)
         self._soon()
 
     async def subscribe(self, wanted: Subscribe) -> Response:

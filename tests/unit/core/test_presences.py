@@ -76,6 +76,41 @@ async def test_of_a_network_that_is_lost_nothing_is_known(tmp_path: Path) -> Non
         assert nets["libera"].shown[-1] == Presence(ANA)
 
 
+async def test_what_passes_is_told_to_watchers_and_rooms_wait_until_it_lasts(tmp_path: Path) -> None:
+    nets = networks()
+    nets["office"].at_home_here.add(BO.native)
+    gone = closed(ANA)
+    async with running(tmp_path, nets):
+        core, office = nets["home"].core, nets["office"]
+        core.presence(OPEN)
+        await watch(office, ANA, BO)
+        await office.until(lambda: len(office.notified) == 1)
+        core.presence(gone, passing=True)
+        assert office.core.presence_of(ANA) == OPEN
+        core.presence(gone, passing=True)
+        core.presence(OPEN)
+        assert office.shown == [OPEN]
+        core.presence(gone, passing=True)
+        core.presence(AWAY)
+        assert office.shown == [OPEN, AWAY]
+        core.presence(gone, passing=True)
+        core.presence(gone)
+        core.presence(gone)
+        assert office.shown == [OPEN, AWAY, gone]
+        assert [each.presence for each in office.notified] == [OPEN, gone, OPEN, gone, AWAY, gone]
+
+
+async def test_of_a_network_that_is_lost_in_a_split_rooms_are_told_once(tmp_path: Path) -> None:
+    nets = networks()
+    async with running(tmp_path, nets):
+        core = nets["home"].core
+        core.presence(OPEN)
+        core.presence(closed(ANA), passing=True)
+        core.offline(Failure(Reason.SERVICE_UNAVAILABLE, "gone"))
+        assert nets["libera"].shown == [OPEN, Presence(ANA)]
+        assert nets["libera"].core.presence_of(ANA) == Presence(ANA)
+
+
 @pytest.mark.parametrize(
     ("decided", "shown"),
     [

@@ -14,6 +14,8 @@ from adapters.irc.netsplit import HOLD, LIMIT, SPREAD, Item, Splits, is_split
 from adapters.irc.people import Identity, Known
 from adapters.irc.presence import away_text, offline, online, unknown
 from adapters.irc.protocol.casemap import Casemapping
+from adapters.irc.protocol.events import About
+from adapters.irc.protocol.message import Source
 from adapters.irc.whereabouts import CLOSED_FOR, WHO_EVERY, WHO_WITHIN, Whereabouts
 from bridge.model.address import Address, Person, Place
 from bridge.model.event import Cause, Event, Joined, Left, Origin, Roster
@@ -362,16 +364,21 @@ class Bench:
         self.talk = talk
         self.asked: list[Command] = []
         self.told: list[Presence] = []
+        self.passing: list[bool] = []
         self.let_go: list[tuple[str, str]] = []
         self.where = Whereabouts(
             "libera",
             ask=self.asked.append,
-            tell=self.told.append,
+            tell=self.tell,
             own=lambda source: source.nick == "alice",
             gone=lambda nick, now: self.let_go.append((nick, now)),
             clock=talk.clock,
         )
         self.where.begin(talk.session)
+
+    def tell(self, presence: Presence, /, *, passing: bool = False) -> None:
+        self.told.append(presence)
+        self.passing.append(passing)
 
     def hear(self, lines: str) -> list[Presence]:
         before = len(self.told)
@@ -421,17 +428,45 @@ def test_away_is_asked_for_again_where_the_server_does_not_tell() -> None:
     assert len(bench.asked) == 2
 
 
-def test_a_split_is_no_leaving() -> None:
+def test_who_is_in_a_split_is_offline_at_once_and_for_rooms_when_it_lasts() -> None:
     bench = Bench(on_inspircd())
-    assert bench.hear(":bob!b@h JOIN #vec bobby :Bob\n") == [online(who("bob"), None)]
-    assert bench.hear(":bob!b@h QUIT :*.net *.split\n") == []
+    here, away = online(who("bob"), None), offline(who("bob"))
+    assert bench.hear(":bob!b@h JOIN #vec bobby :Bob\n") == [here]
+    assert bench.hear(":bob!b@h QUIT :*.net *.split\n") == [away]
     assert bench.let_go == [("bob", "")]
-    assert bench.hear(":bob!b@h JOIN #vec bobby :Bob\n") == []
+    # One of our other connections was slower.
+    bench.where.about(About(Source("bob", "b", "h"), away=True))
+    bench.where.about(About(Source("bob", "b", "h"), away=False))
+    # Whoever begins to follow them now is not told that they are here.
+    bench.where.follow("bob", Why.PRESENCE)
+    assert bench.told == [here, away]
+    bench.where.follow("bob", Why.PRESENCE, wanted=False)
+    assert bench.hear(":bob!b@h JOIN #vec bobby :Bob\n") == [here]
     assert bench.later(HOLD + SPREAD + 1) == []
-    assert bench.hear(":bob!b@h QUIT :*.net *.split\n") == []
-    assert bench.later(HOLD + SPREAD) == [offline(who("bob"))]
+    assert bench.hear(":bob!b@h QUIT :*.net *.split\n") == [away]
+    assert bench.later(HOLD + SPREAD) == [away]
     assert bench.later(CLOSED_FOR) == [unknown(who("bob"))]
+    assert bench.passing == [False, True, False, True, False, False]
     assert not len(bench.where.people)
+
+
+def test_who_speaks_is_back_from_a_split() -> None:
+    bench = Bench(on_inspircd())
+    bench.hear(":bob!b@h JOIN #vec bobby :Bob\n:bob!b@h QUIT :*.net *.split\n")
+    assert bench.hear(":bob!b@h PRIVMSG alice :hi\n") == [online(who("bob"), None)]
+
+
+@pytest.mark.parametrize("first", ["monitor", "quit"])
+def test_a_split_that_monitor_tells_of_too(first: str) -> None:
+    bench = Bench(on_inspircd())
+    bench.hear(":alice!a@h JOIN #vec * :x\n:bob!b@h JOIN #vec bobby :Bob\n")
+    bench.where.follow("bob", Why.PRESENCE)
+    gone = [":s 731 alice :bob\n", ":bob!b@h QUIT :*.net *.split\n"]
+    told = [bench.hear(line) for line in (gone if first == "monitor" else reversed(gone))]
+    assert list(itertools.chain(*told)) == [offline(who("bob"))]
+    assert bench.hear(":s 730 alice :bob!b@h\n:bob!b@h JOIN #vec bobby :Bob\n") == [online(who("bob"), None)]
+    assert bench.passing == [False, True, False]
+    assert bench.where.people.identity("bob") == Identity("b", "h", "bobby")
 
 
 def test_nicks_change_and_are_let_go() -> None:
