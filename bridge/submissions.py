@@ -39,6 +39,7 @@ _HTTP: Final = "http:"
 BUSY = Failure(Reason.RESOURCE_CONSTRAINT, "too many messages are on their way already; hand it in again later")
 UNRECORDED = Failure(Reason.RESOURCE_CONSTRAINT, "it could not be recorded in time; hand it in again, by the same id")
 NOBODY = Failure(Reason.FORBIDDEN, "nothing that you write is brought to anybody")
+REFUSED = Failure(Reason.FORBIDDEN, "it was refused when it came; hand it in again by another id")
 ANOTHER = Failure(Reason.CONFLICT, "a message to somebody else was handed in by that id")
 
 
@@ -187,7 +188,9 @@ class Submissions:
 
     @staticmethod
     def _resume(ending: deliveries.Ending, waiting: _Waiting) -> None:
-        if ending.place != Place(waiting.to.network, waiting.to.native, PlaceKind.USER):
+        if ending.place is None:
+            waiting.settle(Result(Status.FAILURE, REFUSED))
+        elif ending.place != Place(waiting.to.network, waiting.to.native, PlaceKind.USER):
             waiting.settle(Result(Status.FAILURE, ANOTHER))
         elif ending.failure is not None:
             waiting.settle(Result(Status.FAILURE, ending.failure))

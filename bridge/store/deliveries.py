@@ -49,9 +49,12 @@ class Untold:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How far a private message is, by the place it was for. `failure` is why it failed, where it did."""
+    """How far a private message is, by the place it was for. `failure` is why it failed, where it did.
 
-    place: Place
+    One that was refused when it came has no place.
+    """
+
+    place: Place | None
     state: State
     failure: Failure | None = None
 
@@ -216,14 +219,17 @@ def untold(connection: Connection, since: float) -> list[Untold]:
 
 
 def ending(connection: Connection, origin: Origin) -> Ending | None:
-    """What became of the private message that was said there; None if it was never taken in, or went nowhere."""
+    """What became of the private message that was said there; None if it was never taken in."""
     row = connection.execute(
         select(delivery)
-        .join(event, event.c.id == delivery.c.event_id)
+        .select_from(event)
+        .join(delivery, event.c.id == delivery.c.event_id, isouter=True)
         .where(event.c.network == origin.network, event.c.native_id == origin.native_id)
     ).first()
     if row is None:
         return None
+    if row.event_id is None:
+        return Ending(None, State.FAILED)
     failure = Failure(Reason(row.reason), row.text or "") if row.reason else None
     return Ending(Place(row.network, row.place, PlaceKind(row.place_kind)), State(row.state), failure)
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from bridge.model.result import Reason, Receipt, Status
 from bridge.rules import Pattern, Rules
 from bridge.store import Store
 from bridge.store.deliveries import untold
-from bridge.submissions import BUSY, INDETERMINANT, SUCCESS, Result
+from bridge.submissions import BUSY, INDETERMINANT, SUCCESS, Result, origin_of
 from bridge.web import messages
 from bridge.web.messages import STATUS
 from bridge.web.programs import RefusedError
@@ -212,6 +213,20 @@ async def test_who_may_not_be_written_to_is_the_third_and_a_refused_message_may_
     await there.say(KESTREL, "forget bo@example.net")
     assert (await there.post(BO, by_id("id-of-these-tests"))).status == 200
     assert len(libera(there).sent) == 1
+
+
+async def test_one_that_was_taken_in_and_then_refused_is_not_said_to_be_on_its_way(there: Asking) -> None:
+    """The rule came between the question and the taking in."""
+    await there.say(KESTREL, "reject bo@example.net")
+    event = private("good morning", BO, KESTREL.address)
+    await there.nets["office"].core.accept(replace(event, origin=origin_of(BO.address, "id-of-these-tests")))
+    await there.say(KESTREL, "forget bo@example.net")
+    answer = await there.post(BO, by_id("id-of-these-tests"))
+    assert (answer.status, told(answer)["error"]) == (
+        403,
+        "it was refused when it came; hand it in again by another id",
+    )
+    assert not libera(there).sent
 
 
 async def test_programs_start_no_more_conversations_than_people_do(tmp_path: Path) -> None:
