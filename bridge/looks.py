@@ -17,7 +17,7 @@ from bridge.presences import Presences
 from bridge.store import Store, subscriptions
 from bridge.store.subscriptions import Look
 from bridge.upstream import Upstream
-from bridge.views import view
+from bridge.views import closed, view
 from bridge.visibility import Visibility
 
 log = structlog.get_logger(__name__)
@@ -36,8 +36,8 @@ ANSWER_WITHIN: Final = 2.0
 class Fetched:
     """What somebody may see of a presence.
 
-    `since`: seconds since the epoch when they began to show this; where nothing is known, when something last was,
-    None if it never was. `stale`: nothing is known now, but something was.
+    `since`: seconds since the epoch when they began to show this, None of whoever is offline; where nothing is known,
+    when something last was, None if it never was. `stale`: nothing is known now, but something was.
     """
 
     presence: Presence
@@ -106,9 +106,9 @@ class Looks:
         if known is None:
             lost = self._presences.lost(target)
             return Fetched(Presence(target), lost, stale=lost is not None)
-        # When one goes away and comes back is nothing to whom they are offline all the time.
-        since = known.changed if decision is Decision.ALLOW else known.since
-        return Fetched(view(known.presence, decision), since)
+        shown = view(known.presence, decision)
+        # Whoever is offline shows no time: for one who is politely blocked it would be when the other came.
+        return Fetched(shown, None if shown == closed(target) else known.changed)
 
     async def _wait(self, target: Address) -> None:
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -20,13 +20,9 @@ LOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of somebody: since when of anything at all (`since`), and since when they show this (`changed`).
-
-    Of whoever is offline, they show this since they went. Seconds since the epoch.
-    """
+    """What is known of somebody, and since when they show this (seconds since the epoch)."""
 
     presence: Presence
-    since: float
     changed: float
 
 
@@ -62,7 +58,7 @@ class Presences:
         return Presence(address) if known is None else known.presence
 
     def known(self, address: Address) -> Known | None:
-        """The same, with its times; None where nothing is known."""
+        """The same, with its time; None where nothing is known."""
         return self._known.get(address)
 
     def lost(self, address: Address) -> float | None:
@@ -88,9 +84,8 @@ class Presences:
         now, before = self._clock(), self._known.pop(address, None)
         self._lost.pop(address, None)
         if presence.tuples:
-            since = now if before is None else before.since
             same = before is not None and view(before.presence, Decision.ALLOW) == view(presence, Decision.ALLOW)
-            self._known[address] = Known(presence, since, before.changed if before is not None and same else now)
+            self._known[address] = Known(presence, before.changed if before is not None and same else now)
         else:
             self._lost[address] = now
             if len(self._lost) > LOST:

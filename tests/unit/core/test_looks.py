@@ -45,15 +45,19 @@ async def test_out_of_reach_the_last_that_was_known_is_told_with_its_time(tmp_pa
         assert await looked(watch) == Fetched(UNKNOWN, 2e9 + 20, stale=True)
 
 
-async def test_since_when_somebody_is_offline(tmp_path: Path) -> None:
-    """To whom they are offline all the time, it is since they were first heard of."""
+@pytest.mark.conforms("RFC2779:5.1.15")
+async def test_since_when_somebody_is_offline_nobody_is_told(tmp_path: Path) -> None:
+    """For whoever finds somebody offline whom nobody has followed yet, that would be now; and for one who is politely
+    blocked, when the other came."""
     async with watching(tmp_path) as watch:
         await watch.rule("bo@example.org", Decision.POLITE_BLOCK)
-        for number, presence in enumerate([HERE, GONE, TEA, GONE]):
+        for number, presence in enumerate([HERE, TEA]):
             watch.now = 2e9 + number
             watch.service.heard(presence)
-        assert await looked(watch, CY) == Fetched(CLOSED, 2e9 + 3)
-        assert await looked(watch, BO) == Fetched(CLOSED, 2e9)
+        assert await looked(watch, CY) == Fetched(TEA, 2e9 + 1)
+        blocked = await looked(watch, BO)
+        watch.service.heard(GONE)
+        assert await looked(watch, CY) == await looked(watch, BO) == blocked == Fetched(CLOSED)
 
 
 @pytest.mark.conforms("RFC2779:5.1.3", "RFC2779:5.1.14")
@@ -96,7 +100,7 @@ async def test_who_looks_at_one_nobody_follows_waits_for_the_network_to_tell(
         looking = asyncio.create_task(watch.service.fetch(BO, KESTREL))
         await watch.nets["libera"].until(lambda: watch.nets["libera"].watched == [(KESTREL, True)])
         watch.service.heard(HERE)
-        assert await looking == Fetched(HERE if decision is Decision.ALLOW else CLOSED, watch.now)
+        assert await looking == (Fetched(HERE, watch.now) if decision is Decision.ALLOW else Fetched(CLOSED))
         # Followed for a while, so that the next who looks need not wait.
         watch.now += GLANCE - 1
         watch.service.expire()
