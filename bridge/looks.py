@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +12,7 @@ import structlog
 
 from bridge.model.address import Address
 from bridge.model.presence import Presence
-from bridge.model.result import Failure
+from bridge.model.result import Failure, Reason
 from bridge.model.rule import Decision
 from bridge.presences import Presences
 from bridge.store import Store, subscriptions
@@ -27,6 +28,14 @@ KEPT_FOR: Final = 30 * 86400.0
 
 MOST: Final = 1000
 """Of so many who looked at one person it is kept at most, the latest."""
+
+HOUR: Final = 3600.0
+
+PEOPLE: Final = 1000
+"""People whom one person may look at within an hour: anybody can be asked after, and all of it is noted."""
+
+REMEMBERED: Final = 1000
+"""People of whom it is remembered at whom they have looked lately."""
 
 ANSWER_WITHIN: Final = 2.0
 """Seconds a network may take to tell of somebody whom it was not following before."""
@@ -68,6 +77,7 @@ class Looks:
         self._clock = clock
         self._answer_within = answer_within
         self._waiting: dict[Address, list[asyncio.Future[None]]] = {}
+        self._lately: OrderedDict[Address, OrderedDict[Address, float]] = OrderedDict()
         presences.listen(self._heard)
 
     async def fetch(self, watcher: Address | None, target: Address) -> Fetched | Failure:
@@ -79,6 +89,8 @@ class Looks:
         refusal = self._visibility.refusal(watcher, target)
         if refusal is not None:
             return refusal
+        if watcher is not None and self._too_many(watcher, target):
+            return Failure(Reason.POLICY_VIOLATION, f"you looked at {PEOPLE} people within an hour, which is the limit")
         if watcher != target:
             self.note(watcher, target)
         if self._upstream.glance(target) and self._presences.known(target) is None and self._is_online(target.network):
@@ -100,6 +112,19 @@ class Looks:
         """Erase what need not be kept any longer."""
         before = self._clock() - KEPT_FOR
         await self._store.write(partial(subscriptions.forget_looks, before=before, most=MOST))
+
+    def _too_many(self, watcher: Address, target: Address) -> bool:
+        now, lately = self._clock(), self._lately.setdefault(watcher, OrderedDict())
+        self._lately.move_to_end(watcher)
+        while len(self._lately) > REMEMBERED:
+            self._lately.popitem(last=False)
+        lately.pop(target, None)
+        while lately and next(iter(lately.values())) <= now - HOUR:
+            lately.popitem(last=False)
+        if len(lately) >= PEOPLE:
+            return True
+        lately[target] = now
+        return False
 
     def _told(self, decision: Decision, target: Address) -> Fetched:
         known = self._presences.known(target)

@@ -5,6 +5,7 @@ politely blocked everything here answers as of one who is offline: the same code
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import formatdate
 from typing import Final
@@ -27,6 +28,8 @@ STALE: Final = "org.rialto.bridge:presence"
 ANONYMOUS: Final = "pres:anonymous@anonymous.invalid"
 """Who looked without saying who they are (the form of RFC 3323 section 4.1.1.3)."""
 
+_STATUS: Final[Mapping[Reason, int]] = {Reason.ITEM_NOT_FOUND: 404, Reason.POLICY_VIOLATION: 429}
+
 REFUSED: Final = "they do not let you see when they are there, or not without a token"
 
 
@@ -40,7 +43,7 @@ async def show_presence(programs: Programs, request: web.Request) -> web.StreamR
         if who is None:
             # In one voice: whoever does not say who they are learns of nobody whether they are there to be asked for.
             raise UnauthorisedError(REFUSED)
-        raise RefusedError(404 if found.reason is Reason.ITEM_NOT_FOUND else 403, found.text)
+        raise RefusedError(_STATUS.get(found.reason, 403), found.text)
     if not found.presence.tuples and not found.stale:
         raise RefusedError(404, "nothing is known of them")
     body = document(found, str(uri))

@@ -220,3 +220,19 @@ async def test_in_words(tmp_path: Path) -> None:
             "- cy@example.org looked at you, last on 2001-09-09 (2 times)",
             "- cy@example.org watches you since 2001-09-09",
         ]
+
+
+async def test_one_person_looks_at_so_many_within_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may be asked after, whether or not they are there, and all of it is noted."""
+    monkeypatch.setattr("bridge.looks.PEOPLE", 3)
+    people = [Address("libera", f"nick{number}") for number in range(4)]
+    async with watching(tmp_path) as watch:
+        for each in (*people[:3], people[0], people[2]):
+            assert isinstance(await watch.service.fetch(BO, each), Fetched)
+        refused = await watch.service.fetch(BO, people[3])
+        assert isinstance(refused, Failure)
+        assert refused.reason is Reason.POLICY_VIOLATION
+        assert isinstance(await watch.service.fetch(BO, people[1]), Fetched), "those looked at already may be"
+        assert isinstance(await watch.service.fetch(CY, people[3]), Fetched)
+        watch.now += 3600
+        assert isinstance(await watch.service.fetch(BO, people[3]), Fetched)
