@@ -56,7 +56,7 @@ class TokenBucket:
 
 
 class Urgency(IntEnum):
-    """What goes before what. Lines of one urgency keep their order; only the first is not paced."""
+    """What goes before what. Lines of one urgency for one target keep their order; only the first is not paced."""
 
     NOW = 0
     CONTROL = 1
