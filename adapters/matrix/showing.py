@@ -222,15 +222,16 @@ class Showing:
         now = self._clock()
         if not self._warned and not self._heard.pushed and now > self._pushed_by:
             await self._miss()
+        if (wait := self._pace.wait()) > 0:
+            # Before it is looked for: that takes a while where thousands are shown, and may be another by then.
+            await asyncio.sleep(wait)
+            return
         shown = self._next(now)
         if shown is None and not self._to_ask:
             self._woken.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SOON):
                     await self._woken.wait()
-            return
-        if (wait := self._pace.wait()) > 0:
-            await asyncio.sleep(wait)
             return
         self._pace.allow()
         if shown is not None:

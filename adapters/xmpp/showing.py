@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 BURST, PAUSE = 50, 0.1
 """How many presences are sent at once, and the seconds between."""
+LOOKS = 50
+"""How many are looked at before others have their turn: of thousands who changed at once, few may be in any room."""
 AGAIN = 2.0
 """Seconds to wait when the server reads too slowly."""
 FAREWELLS = 5000
@@ -122,7 +124,7 @@ class Showing:
 
     async def run(self) -> None:
         """Show what has changed, until cancelled."""
-        sent = 0
+        sent = looked = 0
         while True:
             await self._open.wait()
             await self._some.wait()
@@ -138,9 +140,13 @@ class Showing:
                 if error.failure.reason is Reason.RESOURCE_CONSTRAINT:
                     self._mark(what)
                 await asyncio.sleep(AGAIN)
+            looked += 1
             if sent >= BURST:
-                sent = 0
+                sent = looked = 0
                 await asyncio.sleep(PAUSE)
+            elif looked >= LOOKS:
+                looked = 0
+                await asyncio.sleep(0)
 
     def _mark(self, what: Address | Contact) -> None:
         self._changed[what] = None

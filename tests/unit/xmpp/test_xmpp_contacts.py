@@ -1,5 +1,6 @@
 """Subscriptions and what contacts see, without a server."""
 
+import asyncio
 from dataclasses import replace
 from xml.etree.ElementTree import Element
 
@@ -9,7 +10,8 @@ from adapters.xmpp import showing
 from adapters.xmpp.presence import Appearance
 from adapters.xmpp.rooms import Room
 from adapters.xmpp.sightings import Sightings
-from adapters.xmpp.subscriptions import Subscription
+from adapters.xmpp.subscriptions import Subscription, Subscriptions
+from bridge.model.address import Address
 from bridge.model.presence import Activity, Basic, Presence, Tuple
 from bridge.model.result import Failure, Reason
 from bridge.model.subscription import Subscribe, SubscriptionEvent, SubscriptionState
@@ -423,3 +425,28 @@ async def test_what_people_show_in_a_room_and_when_nobody_sees_it_any_more() -> 
         assert seer.taken() == []
         room.lost(Reason.REMOTE_SERVER_TIMEOUT, "gone")
         assert seer.taken() == [(f"{ROOM}/a", [])]
+
+
+async def test_thousands_who_change_at_once_do_not_hold_up_everything_else() -> None:
+    seen: list[Address] = []
+    all_seen = asyncio.Event()
+
+    def presence_of(address: Address) -> Presence:
+        seen.append(address)
+        if len(seen) == len(people):
+            all_seen.set()
+        return Presence(address)
+
+    showed = showing.Showing(Folk(), presence_of, {}, Subscriptions({}), BOT)
+    people = [Address("libera", f"p{number}") for number in range(3000)]
+    for person in people:
+        showed.changed(person)
+    showed.opened()
+    task = asyncio.ensure_future(showed.run())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert 0 < len(seen) < len(people) / 10
+    await all_seen.wait()
+    assert seen == people
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
