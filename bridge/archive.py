@@ -9,6 +9,7 @@ from bridge.model.command import Offer
 from bridge.model.event import Event
 from bridge.model.message import Gap
 from bridge.store import Store, archive
+from bridge.text import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,8 @@ class Archive:
         if self._keeping.seconds is None:
             return "The bridge has no archive: nothing that anybody says is kept for longer than it takes to bring it."
         what = "in its rooms and in private" if self._keeping.private else "in its rooms"
-        days = f"{self._keeping.seconds / 86_400:.0f} days"
-        return f'The bridge keeps what is said {what} for {days}. If you do not want to be kept, say "archive off".'
+        long = duration(self._keeping.seconds)
+        return f'The bridge keeps what is said {what} for {long}. If you do not want to be kept, say "archive off".'
 
     async def forget(self, now: float) -> int:
         """Erase some of what has been kept for long enough, and say how much; 0 where nothing is left to erase."""

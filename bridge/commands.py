@@ -129,7 +129,7 @@ class Commands:
         lines = ["You decided:", *lines] if lines else ["You have decided nothing."]
         others = [f"- {line}" for line in words.listed(operators, self._directory.written)]
         if others:
-            lines += ["Where none of that matches, the operator decided:", *others]
+            lines += [f"{'Where none of that matches, the' if own else 'The'} operator decided:", *others]
         if not own:
             lines.append('Say "help" for what you can decide.')
         return "\n".join(lines)

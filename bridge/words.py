@@ -108,6 +108,8 @@ def quoted(rule: Rule | Policy, written: Written) -> str:
 def effect(kind: RuleKind, decision: Decision, who: str, written: Written) -> str:
     """What a decision means for those whom a rule is about, as a sentence."""
     means = _EFFECTS[kind, decision]
+    if who == ANONYMOUS and decision is Decision.CONFIRM:
+        means = "may not see your presence: you cannot be asked about them"
     if who == "*":
         return f"nobody {means.replace('not ', '', 1)}." if means.startswith("may not ") else f"everybody {means}."
     return f"{'whoever does not say who they are' if who == ANONYMOUS else named(who, written)} {means}."

@@ -87,6 +87,8 @@ def _wanted(address: str, config: Config) -> Address:
     try:
         return directory(config.networks).find(address)
     except ValueError as error:
+        if address[:1] in tuple(ROOM_SIGNS):
+            fail(f"{address!r} does not say on which network; write NETWORK:{address}, in quotes", Code.USAGE)
         fail(str(error), Code.USAGE)
 
 

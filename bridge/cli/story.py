@@ -105,7 +105,9 @@ def show(story: Story, out: Console, clock: Callable[[], float]) -> None:
     table = Table("to", "state", "after", "known there as", "why")
     for delivery in story.deliveries:
         style = "green" if delivery.state == "confirmed" else "" if delivery.well else "bold red"
-        ids = ", ".join(piece.native_id or piece.state for piece in delivery.parts)
+        ids = ", ".join(
+            piece.native_id or ("no id" if piece.state == "confirmed" else piece.state) for piece in delivery.parts
+        )
         table.add_row(
             cell(f"{delivery.network}:{delivery.place}"),
             cell(delivery.state, style),

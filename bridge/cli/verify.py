@@ -35,7 +35,9 @@ def verify(
         size = sum(each.stat().st_size for each in folder.iterdir())
         with steps("checking", size) as step:
             found = check(folder, trusted, datetime.now(UTC), step)
-    except (ManifestError, OSError) as error:
+    except OSError as error:
+        fail(f"{folder}: {error.strerror}; name the folder that rialto export wrote", Code.USAGE)
+    except ManifestError as error:
         fail(f"{folder}: {error}", Code.USAGE)
     for each in found.broken:
         typer.echo(str(each))

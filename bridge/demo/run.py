@@ -112,6 +112,7 @@ def _invitation(stage: Stage) -> Panel:
             f" server 127.0.0.1 port {stage.prosody.c2s_port} without TLS; room {room}\n"
             f"Matrix  {guest.user}, password {guest.password}, homeserver {stage.synapse.url}; room {stage.alias}\n"
             f"IRC     any nick, server 127.0.0.1 port {stage.ngircd.port} without TLS; channel {stage.channel}\n"
+            f"The bot rialto@{stage.bridge}, @rialto:{stage.synapse.server_name}, or /msg rialto: say help to it\n"
             f"\nRialto's configuration and log are in {stage.rialto.folder}, the servers' beside it."
         ),
         title="Join in; Ctrl-C ends it all",

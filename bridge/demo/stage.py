@@ -39,6 +39,7 @@ class Stage:
         self.muc = f"{ROOM}@{self.prosody.muc}"
         self.alias = f"#{ROOM}:{self.synapse.server_name}"
         self.channel = f"#{ROOM}"
+        self.bridge = _DOMAIN
         # Not "guest": services reserve that nick on IRC, so the puppet would get another.
         self.guest = Guest("visitor", self.password)
         self._registration = registration

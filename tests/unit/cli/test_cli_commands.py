@@ -135,6 +135,7 @@ def test_resolve_reads_no_markup_in_nicks(runner: CliRunner) -> None:
     [
         ("lbera:kestrel", "no network is called 'lbera'; did you mean 'libera'?"),
         ("kestrel", "'kestrel' does not say on which network; write for example bo@example.org"),
+        ("#tea", "'#tea' does not say on which network; write NETWORK:#tea, in quotes"),
         ("office:x@bridge.example.org", "lies among Rialto's own names"),
         ("home:#no-domain", "home:#no-domain: "),
     ],

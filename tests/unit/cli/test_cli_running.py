@@ -325,7 +325,7 @@ def test_what_is_told_of_a_message() -> None:
     rows = [" ".join(line.replace("│", " ").split()) for line in text.splitlines()]
     assert r"01m8f2kwgadppk4p9y0vn5h2xm: Ana\x1b[2J (@ana:b) in home:#tea:b" in rows
     assert "accepted 2027-01-15 07:59:30 UTC (30 s), $one there; heard 60 s after it was said" in rows
-    assert "libera:#tea confirmed 2 s msgid1, confirmed" in rows
+    assert "libera:#tea confirmed 2 s msgid1, no id" in rows
     assert "office:#tea failed 2 s moderated (forbidden); the sender was told" in rows
     assert "it went nowhere" in told()
 

@@ -211,6 +211,16 @@ async def test_people_tell_the_bot(tmp_path: Path) -> None:
     await store.close()
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(86_400, "for 24 hours."), (43_200, "for 12 hours."), (172_800, "for 2 days.")]
+)
+async def test_people_are_told_for_how_long(tmp_path: Path, seconds: int, words: str) -> None:
+    store, mine = await opened(tmp_path, Keeping(seconds))
+    _, run = mine.command()
+    assert words in await run(ANA, "")
+    await store.close()
+
+
 async def test_without_an_archive_people_learn_that(tmp_path: Path) -> None:
     store, mine = await opened(tmp_path, KEEP_NOTHING)
     assert "has no archive" in await mine.command()[1](ANA, "")

@@ -106,6 +106,11 @@ ACCESS, DELIVERY, VISIBILITY = RuleKind.ACCESS, RuleKind.DELIVERY, RuleKind.VISI
             "Noted: whoever does not say who they are may see your",
         ),
         (
+            "confirm anonymous",
+            (ACCESS, ANONYMOUS, Decision.CONFIRM),
+            "Noted: whoever does not say who they are may not see your presence: you cannot be asked about them.",
+        ),
+        (
             "reject home:@eve:evil.example",
             (DELIVERY, "home:@eve:evil.example", Decision.BLOCK),
             "Noted: @eve:evil.example may not write to you in private: they will be told so.",
@@ -200,8 +205,9 @@ async def test_the_rules_are_listed_and_what_holds_for_one_person(tmp_path: Path
     store = Store(store_url(tmp_path))
     await store.open()
     desk = Desk(store, (Policy(Pattern("libera:*"), DELIVERY, "*", Decision.BLOCK),))
+    nothing = 'You have decided nothing.\nThe operator decided:\n- reject *\nSay "help" for what you can decide.'
+    assert await desk.say("rules") == nothing
     operator = "\nWhere none of that matches, the operator decided:\n- reject *"
-    assert await desk.say("rules") == f'You have decided nothing.{operator}\nSay "help" for what you can decide.'
     for number in range(25):
         await desk.say(f"block {number}@example.org")
     await desk.say("hide from bo@example.org")

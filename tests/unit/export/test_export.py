@@ -329,6 +329,12 @@ def test_what_is_no_export(rialto: Run, tmp_path: Path, line: str) -> None:
     assert result.output.startswith("out: ")
 
 
+def test_where_no_export_is(rialto: Run, tmp_path: Path) -> None:
+    result = rialto("verify", "elsewhere")
+    assert result.exit_code == 2
+    assert result.output == "elsewhere: No such file or directory; name the folder that rialto export wrote\n"
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_manifest_or_none(data: bytes) -> None:
     with contextlib.suppress(ManifestError):
