@@ -94,7 +94,7 @@ async def _restart(scene: Scene, name: str, away: float = 2.0) -> None:
     await calm(scene)
     await server.kill()
     await asyncio.sleep(away)
-    await server.start()
+    await (scene.start_ircd() if server is scene.ircd else server.start())
     await scene.bridge.ready()
     await calm(scene, 3.0)
 
@@ -186,7 +186,7 @@ def waiting(network: str, room: str, count: int) -> Callable[[Scene], Awaitable[
             if number % 50 == 0:
                 await asyncio.sleep(0.05)  # let the clients write
         await asyncio.sleep(2.0)
-        await server.start()
+        await (scene.start_ircd() if server is scene.ircd else server.start())
         await scene.bridge.ready()
         await calm(scene, 3.0)
 

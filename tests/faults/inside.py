@@ -56,7 +56,7 @@ async def a_day_passes(scene: Scene) -> None:
     too_old = dict(scene.talk.numbers)
     handles.move_clock(25 * 3600.0)
     await calm(scene, 3.0)
-    await scene.ircd.start()
+    await scene.start_ircd()
     await scene.bridge.ready(120)
     await calm(scene, 3.0)
     early = [said for said in scene.bridge.given_up() if said[2] > too_old[said[0], said[1]]]

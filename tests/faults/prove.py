@@ -2,7 +2,7 @@
 
 scripts/prove                      the whole table, a soak of 30 minutes, and docs/reliability.md
 scripts/prove --keeper             the same table, with a keeper
-scripts/prove --echo               the same table, with an IRC server that confirms each line
+scripts/prove --echo               the same, and an IRC server that confirms each line
 scripts/prove --only kills,xmpp    rows whose names begin so; writes nothing unless --write is given
 scripts/prove --only soak --write  the soak
 scripts/prove --size 500 ...       fewer messages that wait, for a quick look
@@ -40,7 +40,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--kills", type=int, default=20, help="kills at random moments (default: 20)")
     setting = parser.add_mutually_exclusive_group()
-    setting.add_argument("--echo", action="store_true", help="an IRC server that confirms each line (InspIRCd)")
+    setting.add_argument(
+        "--echo", action="store_true", help="a keeper, and an IRC server that confirms each line (InspIRCd)"
+    )
     setting.add_argument("--keeper", action="store_true", help="a keeper holds the bridge's connections")
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md also after --only")
     return parser.parse_args()
@@ -65,7 +67,7 @@ class Stage:
     async def play(self, fault: Fault) -> Row:
         """One row."""
         found = await self._ready()
-        row = await run(fault, found, echo=self._echo, within=300.0)
+        row = await run(fault, found, within=300.0)
         if row.wrong:
             kept = Path(tempfile.gettempdir()) / f"prove-{fault.name}.log"
             kept.write_bytes((found.bridge.folder / "rialto.log").read_bytes())
@@ -111,7 +113,8 @@ def chosen(rows: Sequence[Fault], only: str | None) -> list[Fault]:
 async def _prove(arguments: argparse.Namespace) -> int:
     names = {row.name: row.what for row in table(sizes=arguments.size, kill_times=arguments.kills)}
     rows = chosen(table(sizes=arguments.size, kill_times=arguments.kills), arguments.only)
-    if arguments.keeper:
+    keeper = arguments.keeper or arguments.echo
+    if keeper:
         rows = [kept(row) for row in rows]
     if arguments.list:
         print("\n".join(f"{row.name:24} {row.what}" for row in rows))
@@ -120,7 +123,7 @@ async def _prove(arguments: argparse.Namespace) -> int:
     writes = arguments.write or not arguments.only
     soaks = SOAK in arguments.only.split(",") if arguments.only else setting is Setting.PLAIN
     good = True
-    async with stage(echo=arguments.echo, keeper=arguments.keeper, pace=arguments.pace) as made:
+    async with stage(echo=arguments.echo, keeper=keeper, pace=arguments.pace) as made:
         for number, fault in enumerate(rows, start=1):
             print(f"[{number}/{len(rows)}] {fault.what} ...", flush=True)
             row = await made.play(fault)

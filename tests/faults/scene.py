@@ -24,7 +24,7 @@ from tests.faults.handles import Handles
 from tests.faults.people import IrcPerson, MatrixPerson, Person, XmppPerson, settled
 from tests.faults.relay import Relay
 from tests.faults.tally import NUMBERED, Count, Line, Report, Sighting, count, lines
-from tests.networks.cable import Cable
+from tests.networks.cable import UP, Cable
 from tests.networks.world import DOMAIN, FLOOD, end_keeper, write_config
 
 FAST, SLOW = "fast", "slow"
@@ -255,6 +255,15 @@ class Scene:
     def witnesses(self) -> dict[str, Person]:
         """Who tells what was said, and what arrived, on each network."""
         return {"xmpp": self.ana, "matrix": self.bo, "irc": self.onlooker}
+
+    async def start_ircd(self) -> None:
+        """Start the IRC server again, and let the bridge come in after those who look on: IRC tells nobody what was
+        said before they came, and a line that nobody could see proves nothing."""
+        self.cables["libera"].hold(UP)
+        await self.ircd.start()
+        async with asyncio.timeout(60.0):
+            await asyncio.gather(self.onlooker.here.wait(), self.kestrel.here.wait())
+        self.cables["libera"].release()
 
     def _bot_is_in(self) -> bool:
         bot = self.bridge.settings["networks"]["libera"]["nick"]
