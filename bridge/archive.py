@@ -70,13 +70,15 @@ class Archive:
         if wish == "off":
             erased = await self.opt_out(owner)
             gone = f" Erased from it: {erased} of your messages." if erased else ""
-            return f"Nothing that you say is kept in the bridge's archive from now on.{gone}"
+            return f"Nothing that you say as {owner} is kept in the bridge's archive from now on.{gone}"
         if wish == "on":
             await self.opt_in(owner)
         elif wish:
             raise ValueError('say "archive off", "archive on", or "archive" to see what holds')
         if not self.is_kept(owner):
-            return 'Nothing that you say is kept in the bridge\'s archive. To change that, say "archive on".'
+            return (
+                f'Nothing that you say as {owner} is kept in the bridge\'s archive. To change that, say "archive on".'
+            )
         if self._keeping.seconds is None:
             return "The bridge has no archive: nothing that anybody says is kept for longer than it takes to bring it."
         what = "in its rooms and in private" if self._keeping.private else "in its rooms"

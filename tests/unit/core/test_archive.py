@@ -201,9 +201,12 @@ async def test_people_tell_the_bot(tmp_path: Path) -> None:
         "The bridge keeps what is said in its rooms and in private for 30 days. "
         'If you do not want to be kept, say "archive off".'
     )
-    off = "Nothing that you say is kept in the bridge's archive from now on. Erased from it: 1 of your messages."
+    off = (
+        "Nothing that you say as home:ana is kept in the bridge's archive from now on. "
+        "Erased from it: 1 of your messages."
+    )
     assert await run(ANA, " OFF ") == off
-    nothing = 'Nothing that you say is kept in the bridge\'s archive. To change that, say "archive on".'
+    nothing = 'Nothing that you say as home:ana is kept in the bridge\'s archive. To change that, say "archive on".'
     assert await run(ANA, "") == nothing
     assert "for 30 days" in await run(ANA, "on")
     with pytest.raises(ValueError, match="archive off"):
