@@ -11,6 +11,9 @@ import uvloop
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
 
+# Tests of the core are imported as modules by others, not collected: what they assert is shown in full all the same.
+pytest.register_assert_rewrite("tests.unit.core", "tests.unit.store")
+
 # What is called while a loop runs in tests only.
 _NOT_ON_THE_LOOP = [
     "bridge.demo",  # starts and stops processes, and stands still while it does: no part of the gateway

@@ -83,7 +83,10 @@ async def test_what_a_muc_does_not_say_again_is_said_to_be_missing(
                 await people.say("xmpp", "again")
                 for client in others:
                     await client.wait_for(text="again", timeout=20)
-                    heard = [seen for seen in client.seen if is_gap(seen) or seen.text.startswith(("away", "again"))]
-                    assert f"from {stage.muc()} on office for " in heard[0].text, client.report()
+                    # A machine that is slow enough makes a gap on IRC, too, which is not what this is about.
+                    from_muc = f"from {stage.muc()} on office for "
+                    told = [seen for seen in client.seen if not is_gap(seen) or from_muc in seen.text]
+                    heard = [seen for seen in told if is_gap(seen) or seen.text.startswith(("away", "again"))]
+                    assert is_gap(heard[0]), client.report()
                     assert [seen.text for seen in heard[1:]] == ["away 3", "away 4", "away 5", "again"]
                 assert people.xmpp.matching(is_gap) == [], "they were there all along"

@@ -267,9 +267,10 @@ async def running(
     core.memory = memory if memory is not None else core.memory
     adapter = ADAPTER.create(IrcSettings.model_validate(values), Context("libera", "http://127.0.0.1", Path()))
     assert isinstance(adapter, IrcAdapter)
+    before = core.onlines
     await adapter.start(core)
     try:
-        await until(lambda: core.is_online, "connection", lambda: core.failures)
+        await until(lambda: core.onlines > before, "connection", lambda: core.failures)
         # Whose answer is late, the network is online without: see `adapters.irc.bot.SETTLE`.
         await until(lambda: len(core.places) == len(members), "word of every channel", lambda: core.places)
         yield adapter, core

@@ -10,9 +10,6 @@ import pytest_asyncio
 from bridge.demo.servers import PostgreSQL, Server
 from tests.unit import stores
 
-# They are imported as modules, not collected: what they assert is shown in full all the same.
-pytest.register_assert_rewrite("tests.unit.core", "tests.unit.store")
-
 
 @pytest_asyncio.fixture(scope="session")
 async def postgresql(new_folder: Callable[[str], Path]) -> AsyncIterator[PostgreSQL]:
