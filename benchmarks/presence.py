@@ -169,6 +169,9 @@ class Everybody:
         """See `bridge.presence_service.Admits`."""
         return True
 
+    def may_still_watch(self, watcher: Address, watched: Address) -> bool:
+        return True
+
 
 def nick(number: int) -> str:
     """What somebody is called."""
