@@ -67,7 +67,7 @@ class Stage:
     async def play(self, fault: Fault) -> Row:
         """One row."""
         found = await self._ready()
-        row = await run(fault, found, within=300.0)
+        row = await run(fault, found, echo=self._echo, within=300.0)
         if row.wrong:
             kept = Path(tempfile.gettempdir()) / f"prove-{fault.name}.log"
             kept.write_bytes((found.bridge.folder / "rialto.log").read_bytes())

@@ -69,7 +69,8 @@ With a keeper (`keeper: true`, the default) a crash or an upgrade of the bridge 
 is unheard, nothing comes twice. What cannot be delivered is told to its sender, once.
 
 An IRC server that confirms each line (`echo-message`) does so only while the connection lasts. What was in flight when
-that broke is in doubt there as well, for neither side can know: it is sent once more, and marked `uncertain`.
+that broke is in doubt there as well, for neither side can know: it is sent once more, and marked `uncertain`. The aim
+is that nothing comes twice there; what did is called broken in its table.
 
 *Unheard* below is what was said on IRC while no connection of the bridge was in the channel, as somebody else in the
 channel saw them come and go: plain IRC keeps nothing. *Unread* is what the server had written to a connection whose
